@@ -1,0 +1,1 @@
+"""Solve a model and check the solution."""

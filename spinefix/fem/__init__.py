@@ -1,0 +1,1 @@
+"""The finite-element core: kernels on plain arrays, assembly, constraints, solvers."""

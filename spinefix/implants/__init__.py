@@ -1,0 +1,1 @@
+"""Fixation constructs: one file per kind and one line in the registry."""

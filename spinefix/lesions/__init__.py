@@ -1,0 +1,1 @@
+"""Lesions as fields at the integration points."""

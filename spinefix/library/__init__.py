@@ -1,0 +1,1 @@
+"""Sourced data (YAML) and its typed reader."""

@@ -1,0 +1,1 @@
+"""Constitutive laws as pure functions of numbers."""

@@ -1,0 +1,1 @@
+"""Meshes: elements as tables, regions, topology, quality, input and output."""

@@ -1,0 +1,1 @@
+"""A model is arrays and data only."""

@@ -1,0 +1,1 @@
+"""Solutions, manifest, run folder."""

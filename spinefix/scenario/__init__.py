@@ -1,0 +1,1 @@
+"""The scenario schema, its YAML loader, and the step from scenario to model."""

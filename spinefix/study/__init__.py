@@ -1,0 +1,1 @@
+"""Arms, runs and comparison."""
