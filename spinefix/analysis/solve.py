@@ -1,0 +1,134 @@
+"""Solve a model for all its load cases with one factorization, and check the answer before anyone sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+
+from spinefix.analysis import checks
+from spinefix.analysis.system import System, beam_groups, rotation_index, solid_groups
+from spinefix.errors import CheckError
+from spinefix.fem import assembly, constraints, linsolve
+from spinefix.fem import links as link_rows
+from spinefix.mesh.core import F64
+from spinefix.model.core import LoadCase, Model
+from spinefix.results.solution import Solution
+
+
+@dataclass
+class Stopwatch:
+    """Wall time by phase [s]."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.perf_counter)
+
+    def lap(self, phase: str) -> None:
+        """Book the time since the last lap under `phase`."""
+        now = time.perf_counter()
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._since
+        self._since = now
+
+
+def build_system(model: Model, watch: Stopwatch | None = None) -> System:
+    """Assemble the stiffness of a model and the elimination of its constraints.
+
+    Raises
+    ------
+    MeshError, MaterialError, ConstraintError
+        The model is unusable; the message names the region, element or node.
+    """
+    watch = watch or Stopwatch()
+    index = rotation_index(model)
+    solids, beams = solid_groups(model), beam_groups(model)
+    watch.lap("groups")
+    K = assembly.assemble(model.mesh.points, solids, beams, index)
+    watch.lap("assemble")
+    rows = link_rows.build(model, index)
+    if rows:
+        K = K + sum((link_rows.link_stiffness(r) for r in rows[1:]), link_rows.link_stiffness(rows[0]))
+    watch.lap("interfaces")
+    elimination = constraints.build_elimination(model, index, K)
+    watch.lap("constraints")
+    return System(model, solids, beams, rows, index, sp.csr_array(K), elimination)
+
+
+def load_vectors(system: System, cases: Sequence[LoadCase]) -> F64:
+    """Load blocks (n_cases, n_blocks, 3) [N, N mm].
+
+    Raises
+    ------
+    ValueError
+        A moment acts on a node without rotations.
+    """
+    out = np.zeros((len(cases), system.n_blocks, 3))
+    n = system.model.mesh.n_points
+    for i, case in enumerate(cases):
+        for node, force in case.forces.items():
+            out[i, node] += force
+        for node, moment in case.moments.items():
+            row = int(system.rotation_index[node])
+            if row < 0:
+                raise ValueError(f"load case {case.name!r}: node {node} has no rotations to carry a moment")
+            out[i, n + row] += moment
+    return out
+
+
+def solve(model: Model, cases: Sequence[LoadCase], *, linear_solver: str = "auto") -> tuple[System, Solution]:
+    """Solve K u = f for all load cases (small strain, linear) with one factorization.
+
+    Parameters
+    ----------
+    model : Model
+    cases : sequence of LoadCase
+    linear_solver : str
+        ``auto``, ``pardiso``, ``cholmod`` or ``superlu`` (`spinefix.fem.linsolve`).
+
+    Returns
+    -------
+    system : System
+        For recovery of stresses and forces.
+    solution : Solution
+
+    Raises
+    ------
+    CheckError
+        Equilibrium, energy, reciprocity or the search for unrestrained motion failed; nothing is returned.
+    """
+    watch = Stopwatch()
+    system = build_system(model, watch)
+    T = system.elimination
+    checks.unrestrained(system)
+    K_reduced = constraints.reduce(system.stiffness, T)
+    watch.lap("reduce")
+    factor = linsolve.factorize(K_reduced, solver=linear_solver)
+    watch.lap("factorize")
+    loads = load_vectors(system, cases)
+    flat = loads.reshape(len(cases), -1)
+    q = factor.solve(np.ascontiguousarray((T.matrix.T @ flat.T)))
+    u = (T.matrix @ q).T
+    watch.lap("solve")
+    internal = (system.stiffness @ u.T).T
+    reactions = constraints.support_reactions(T, internal - flat).reshape(loads.shape)
+    results = checks.all_checks(system, cases, u.reshape(loads.shape), loads, reactions, internal.reshape(loads.shape))
+    watch.lap("checks")
+    report = factor.report
+    factor.release()
+    solution = Solution(
+        cases=tuple(c.name for c in cases),
+        u=u.reshape(loads.shape),
+        loads=loads,
+        reactions=reactions,
+        rotation_index=system.rotation_index,
+        checks=results,
+        solver=report.as_dict(),
+        seconds=watch.seconds,
+    )
+    failed = [c for c in results if not c.passed]
+    if failed:
+        lines = [f"{c.name}: {c.value:.3g} > {c.tolerance:.3g}" for c in failed]
+        raise CheckError("self-check failed, the solution is not reported: " + "; ".join(lines))
+    return system, solution

@@ -1,0 +1,134 @@
+"""From a model to element groups and an assembled, constrained system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from spinefix import materials as laws
+from spinefix.errors import MaterialError
+from spinefix.fem import assembly, constraints, links
+from spinefix.fem.beams import beam_axes
+from spinefix.mesh.core import F64, I32
+from spinefix.model.core import Model
+
+
+@dataclass(frozen=True)
+class System:
+    """The unconstrained stiffness of a model and the elimination of its constraints.
+
+    Parameters
+    ----------
+    model : Model
+    solids, beams : tuple of element groups
+    links : tuple of spring rows (ligaments, facet joints, embeddings)
+    rotation_index : (n_points,) int32
+    stiffness : csr (n_dof, n_dof) [N/mm, N, N mm]
+    elimination : the map u = T q
+    """
+
+    model: Model
+    solids: tuple[assembly.SolidGroup, ...]
+    beams: tuple[assembly.BeamGroup, ...]
+    links: tuple[links.Links, ...]
+    rotation_index: I32
+    stiffness: sp.csr_array
+    elimination: constraints.Elimination
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of 3-component blocks: translations of all points, then rotations."""
+        return self.model.mesh.n_points + int(self.rotation_index.max(initial=-1)) + 1
+
+
+def rotation_index(model: Model) -> I32:
+    """Number the nodes that have rotations; -1 elsewhere, (n_points,) int32."""
+    index = np.full(model.mesh.n_points, -1, np.int32)
+    nodes = model.rotational_nodes()
+    index[nodes] = np.arange(len(nodes), dtype=np.int32)
+    return index
+
+
+def solid_groups(model: Model) -> tuple[assembly.SolidGroup, ...]:
+    """Group solid elements by block and element formulation, with their elasticity matrices.
+
+    Raises
+    ------
+    MaterialError
+        A solid element has no material.
+    """
+    groups = []
+    offset = 0
+    for block in model.mesh.blocks:
+        cells = np.arange(offset, offset + len(block), dtype=np.int32)
+        offset += len(block)
+        if block.kind == "beam2" or not len(block):
+            continue
+        ids = model.material_id[cells]
+        if (ids < 0).any():
+            raise MaterialError(f"element {int(cells[np.argmax(ids < 0)])} ({block.kind}) has no material")
+        for formulation in sorted({model.materials[i].formulation for i in np.unique(ids)}):
+            members = [i for i in np.unique(ids) if model.materials[i].formulation == formulation]
+            mine = cells[np.isin(ids, members)]
+            D, d_id = elasticity_table(model, mine)
+            n_q = assembly.n_quadrature(block.kind)
+            groups.append(
+                assembly.SolidGroup(
+                    kind=block.kind,
+                    formulation=formulation if block.kind == "hex8" else "standard",
+                    cells=mine,
+                    conn=block.conn[mine - cells[0]],
+                    D=D,
+                    d_id=d_id,
+                    scale=np.ascontiguousarray(model.scale[mine, :n_q]),
+                )
+            )
+    return tuple(groups)
+
+
+def elasticity_table(model: Model, cells: I32) -> tuple[F64, I32]:
+    """Elasticity matrices (k, 6, 6) [MPa] and the row of each element (e,), one row per element where fibres differ."""
+    tables: list[F64] = []
+    row = np.zeros(len(cells), np.int32)
+    start = 0
+    for i in np.unique(model.material_id[cells]):
+        material = model.materials[i]
+        where = np.flatnonzero(model.material_id[cells] == i)
+        table = laws.elasticity(material.law, material.parameters, model.fibres[cells[where]])
+        row[where] = start + (np.arange(len(where)) if len(table) == len(where) and len(table) > 1 else 0)
+        tables.append(table)
+        start += len(table)
+    return np.ascontiguousarray(np.concatenate(tables)), row
+
+
+def beam_groups(model: Model) -> tuple[assembly.BeamGroup, ...]:
+    """Collect the beam elements with their section constants and local axes."""
+    groups = []
+    offset = 0
+    for block in model.mesh.blocks:
+        cells = np.arange(offset, offset + len(block), dtype=np.int32)
+        offset += len(block)
+        if block.kind != "beam2" or not len(block):
+            continue
+        stuff = [model.materials[i].parameters for i in model.material_id[cells]]
+        E = np.array([m["E_MPa"] for m in stuff])
+        G = E / (2.0 * (1.0 + np.array([m["nu"] for m in stuff])))
+        sections = [model.sections[i] for i in model.section_id[cells]]
+        groups.append(
+            assembly.BeamGroup(
+                cells=cells,
+                conn=block.conn,
+                E=E,
+                G=G,
+                A=np.array([s.area for s in sections]),
+                Iy=np.array([s.Iy for s in sections]),
+                Iz=np.array([s.Iz for s in sections]),
+                J=np.array([s.J for s in sections]),
+                ky=np.array([s.shear_y for s in sections]),
+                kz=np.array([s.shear_z for s in sections]),
+                axes=beam_axes(model.mesh.points, block.conn, model.orientation[cells]),
+            )
+        )
+    return tuple(groups)

@@ -1,0 +1,106 @@
+"""Stresses in bone and implants, section forces along screws and rods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from spinefix.fem.recover import weighted_percentile
+from spinefix.mesh.core import F64, I32
+from spinefix.metrics.context import Context, Row
+from spinefix.units import to_surface
+
+IMPLANTS = (
+    "implant.rod",
+    "implant.screw",
+    "implant.body_screw",
+    "implant.crosslink",
+    "implant.plate",
+    "implant.prosthesis",
+)
+"""Implant regions reported as a whole."""
+
+POSTERIOR = ("pedicle", "lamina", "pars", "articular", "transverse", "spinous")
+
+
+def region_cells(ctx: Context) -> dict[str, I32]:
+    """Regions whose stresses are reported, name -> sorted cell ids; only those that exist in this arm."""
+    mesh = ctx.system.model.mesh
+    names = list(mesh.cells)
+    wanted: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.split(".")
+        for group in IMPLANTS:
+            if name == group or name.startswith(group + "."):
+                wanted.setdefault(group, []).append(name)
+        if name.startswith("implant.screw."):
+            wanted.setdefault(name, []).append(name)
+        if parts[0] in ctx.segment.levels and len(parts) > 1:
+            kind = "posterior" if parts[1] in POSTERIOR else parts[1]
+            sub = f".{parts[2]}" if len(parts) > 2 and kind != "posterior" else ""
+            wanted.setdefault(f"{parts[0]}.{kind}{sub}", []).append(name)
+            wanted.setdefault("endplates" if kind == "endplate" else "bone", []).append(name)
+    return {k: np.unique(np.concatenate([mesh.cells[n] for n in v])) for k, v in wanted.items()}
+
+
+def gather(ctx: Context, case: str, cells: I32) -> tuple[F64, F64]:
+    """Von Mises stresses [MPa] and weights of a set of cells.
+
+    Weights are the volume of each integration point [mm^3] for solids; for beams half the volume of the element at
+    either end. Both flat arrays of equal length.
+    """
+    values, weights = [], []
+    for f in ctx.solid_fields(case):
+        hit = np.isin(f.cells, cells)
+        values.append(f.von_mises[hit].ravel())
+        weights.append(f.volume[hit].ravel())
+    model = ctx.system.model
+    for b in ctx.beam_fields(case):
+        hit = np.isin(b.cells, cells)
+        area = np.array([model.sections[i].area for i in model.section_id[b.cells[hit]]])
+        values.append(b.von_mises[hit].ravel())
+        weights.append(np.repeat(0.5 * area * b.length[hit], 2))
+    return np.concatenate(values), np.concatenate(weights)
+
+
+def von_mises(ctx: Context, case: str) -> Iterator[Row]:
+    """Maximum and volume-weighted 99th percentile of von Mises stress by region.
+
+    The percentile is the figure to compare: at a re-entrant corner the maximum grows without limit under refinement.
+    """
+    for name, cells in region_cells(ctx).items():
+        values, weights = gather(ctx, case, cells)
+        if not len(values):
+            continue
+        yield Row(case, "von_mises_max", name, float(values.max()), "MPa")
+        yield Row(case, "von_mises_p99", name, weighted_percentile(values, weights, 99.0), "MPa")
+
+
+def beam_regions(ctx: Context) -> dict[str, I32]:
+    """Beam regions by name (rods, screws, plate), each in element order along the beam."""
+    mesh = ctx.system.model.mesh
+    beams = np.concatenate([g.cells for g in ctx.system.beams]) if ctx.system.beams else np.zeros(0, np.int32)
+    return {k: v for k, v in mesh.cells.items() if k.startswith("implant.") and len(v) and np.isin(v, beams).all()}
+
+
+def section_forces(ctx: Context, case: str) -> Iterator[tuple[str, int, float, F64]]:
+    """Along each beam: region, end index, arc length [mm] from its first node, (6,) section forces [N, N mm]."""
+    for name, cells in beam_regions(ctx).items():
+        s = 0.0
+        for b in ctx.beam_fields(case):
+            for k in np.flatnonzero(np.isin(b.cells, cells)):
+                for end in (0, 1):
+                    yield name, end, s + end * float(b.length[k]), b.forces[k, end]
+                s += float(b.length[k])
+
+
+def beam_forces(ctx: Context, case: str) -> Iterator[Row]:
+    """Largest bending moment, torque and axial force of each screw, rod and plate."""
+    for name, cells in beam_regions(ctx).items():
+        forces = np.concatenate([b.forces[np.isin(b.cells, cells)].reshape(-1, 6) for b in ctx.beam_fields(case)])
+        bending = float(np.hypot(forces[:, 4], forces[:, 5]).max())
+        yield Row(case, "bending_moment_max", name, to_surface("_Nm", bending), "Nm")
+        yield Row(case, "torque_max", name, to_surface("_Nm", float(np.abs(forces[:, 3]).max())), "Nm")
+        axial = forces[np.argmax(np.abs(forces[:, 0])), 0]
+        yield Row(case, "axial_force_extreme", name, float(axial), "N")
