@@ -96,6 +96,14 @@ class Segment:
         Names ``Lm-Ln.ligament.anterior_longitudinal`` etc.
     facet_joints : tuple of SurfaceSprings
         Names ``Lm-Ln.facet_joint.left|right``.
+    sources : tuple of str
+        Citations of what it was built from.
+    ends : tuple of two str
+        Node regions that are loaded (upper) and held (lower); by default the superior endplate of the highest and the
+        inferior endplate of the lowest vertebra.
+    hinged : bool
+        Both ends are pins that turn freely about the lateral axis y and the loaded one moves along z only (test
+        blocks). Otherwise the upper end is free and the lower end is fixed.
     """
 
     mesh: Mesh
@@ -105,6 +113,18 @@ class Segment:
     ligaments: tuple[PointSprings, ...]
     facet_joints: tuple[SurfaceSprings, ...]
     sources: tuple[str, ...] = ()
+    ends: tuple[str, str] | None = None
+    hinged: bool = False
+
+    @property
+    def loaded_region(self) -> str:
+        """Node region that is coupled to the loaded reference point."""
+        return self.ends[0] if self.ends else f"{self.levels[0]}.endplate.superior"
+
+    @property
+    def held_region(self) -> str:
+        """Node region that is held."""
+        return self.ends[1] if self.ends else f"{self.levels[-1]}.endplate.inferior"
 
     def discs(self) -> tuple[str, ...]:
         """Names of the discs from cranial to caudal, e.g. ``L2-L3``."""

@@ -204,3 +204,39 @@ def merge(meshes: Sequence[Mesh]) -> tuple[Mesh, tuple[int, ...], tuple[int, ...
         {k: np.concatenate(v) for k, v in nodes.items()},
     )
     return merged, tuple(p_off[:-1]), tuple(c_off[:-1])
+
+
+def keep_cells(mesh: Mesh, keep: Bool) -> tuple[Mesh, I32]:
+    """Remove elements but keep all points, so that node ids stay the same (resection).
+
+    Parameters
+    ----------
+    keep : (n_cells,) bool
+
+    Returns
+    -------
+    mesh : Mesh
+        Facets of removed elements are gone, node regions are reduced to nodes still in use; regions left empty are
+        dropped.
+    new_id : (n_cells,) int32
+        New element id, -1 for removed ones.
+    """
+    keep = np.asarray(keep, bool)
+    new_id = np.full(mesh.n_cells, -1, np.int32)
+    new_id[keep] = np.arange(int(keep.sum()), dtype=np.int32)
+    off = mesh.offsets
+    blocks = tuple(CellBlock(b.kind, b.conn[keep[off[i] : off[i + 1]]]) for i, b in enumerate(mesh.blocks))
+    cells = {k: new_id[v][new_id[v] >= 0] for k, v in mesh.cells.items()}
+    facets = {}
+    for name, pairs in mesh.facets.items():
+        alive = new_id[pairs[:, 0]] >= 0
+        facets[name] = np.stack([new_id[pairs[alive, 0]], pairs[alive, 1]], axis=1).astype(np.int32)
+    used = np.zeros(mesh.n_points, bool)
+    for b in blocks:
+        used[b.conn] = True
+    nodes = {k: v[used[v]] for k, v in mesh.nodes.items()}
+
+    def filled(table: Mapping[str, I32]) -> dict[str, I32]:
+        return {k: v for k, v in table.items() if len(v)}
+
+    return Mesh(mesh.points, blocks, filled(cells), filled(facets), filled(nodes)), new_id

@@ -1,40 +1,143 @@
-"""Which structure carries the load across a section: a free-body cut through the whole model."""
+"""Which structure carries the load across the diseased level: a free-body cut through the whole model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 
+from spinefix.fem import assembly, beams
 from spinefix.mesh.core import F64, I32, Bool
+from spinefix.metrics.context import Context, Row
+from spinefix.metrics.stress import POSTERIOR
+from spinefix.units import to_surface
+
+PARTS = ("body", "disc", "posterior_elements", "ligaments", "rods", "screws", "prosthesis", "plate")
+"""Structures between which the load is shared. `body` is the diseased vertebral body; `ligaments` contain the facet
+joints; `screws` are screws and their hold in bone where they cross the section."""
 
 
-def crossing(conn: I32, above: Bool) -> Bool:
-    """Elements that have nodes on both sides of the cut, (e,) bool, from connectivity (e, m) and node flags (n,)."""
-    side = above[conn]
-    return side.any(axis=1) & ~side.all(axis=1)
+def part_of(name: str) -> str:
+    """Structure to which a cell region belongs."""
+    head, _, rest = name.partition(".")
+    kind = rest.split(".")[0]
+    if head == "implant":
+        return {
+            "rod": "rods",
+            "crosslink": "rods",
+            "screw": "screws",
+            "prosthesis": "prosthesis",
+            "plate": "plate",
+            "body_screw": "plate",
+        }[kind]
+    if kind == "disc":
+        return "disc"
+    return "posterior_elements" if kind in POSTERIOR else "body"
 
 
-def resultant(nodal: Iterable[tuple[I32, F64, F64]], above: Bool, centre: F64) -> tuple[F64, F64]:
-    """Force and moment that parts exert on the nodes above the cut.
+def cell_parts(ctx: Context) -> I32:
+    """Index into `PARTS` of every cell, (n_cells,) int32."""
+    mesh = ctx.system.model.mesh
+    out = np.zeros(mesh.n_cells, np.int32)
+    for name, cells in mesh.cells.items():
+        out[cells] = PARTS.index(part_of(name))
+    return out
+
+
+def resultant(nodes: I32, points: F64, force: F64, moment: F64, above: Bool, centre: F64) -> F64:
+    """Resultant (6,) [N, N mm] about `centre` of nodal forces that act above the cut.
+
+    Elements that lie wholly on one side are in equilibrium by themselves and drop out of the sum, so it may run over
+    all elements of a part or over the crossing ones only.
 
     Parameters
     ----------
-    nodal : iterable of (nodes (k,), points (k, 3) [mm], forces (k, 6) [N, N mm])
-        Internal forces and moments that act on nodes, force on the structure with the sign of K u.
+    nodes : (k,) int32
+    points, force, moment : (k, 3) float64 [mm, N, N mm]
     above : (n_points,) bool
     centre : (3,) float64 [mm]
-        Where the moment is taken.
+    """
+    keep = above[nodes]
+    total_moment = np.cross(points[keep] - centre, force[keep]) + moment[keep]
+    return np.concatenate([force[keep].sum(axis=0), total_moment.sum(axis=0)])
+
+
+def section_forces(ctx: Context, case: str, level: str) -> dict[str, F64]:
+    """Force and moment that each structure transmits across the section through the middle of a vertebral body.
+
+    Parameters
+    ----------
+    level : str
+        The cut is the plane x-y of this vertebra's anatomical frame, the moment is taken about its origin.
 
     Returns
     -------
-    force, moment : (3,) float64 [N], [N mm]
-        What the part transmits from the load above to the rest below.
+    dict, part -> (6,) float64 [N, N mm], in the vertebra's frame
     """
-    force = np.zeros(3)
-    moment = np.zeros(3)
-    for nodes, points, f in nodal:
-        keep = above[nodes]
-        force += f[keep, :3].sum(axis=0)
-        moment += (np.cross(points[keep] - centre, f[keep, :3]) + f[keep, 3:]).sum(axis=0)
-    return force, moment
+    model = ctx.system.model
+    points = model.mesh.points
+    frame = ctx.segment.vertebrae[level].frame
+    above = frame.to_local(points)[:, 2] > 0.0
+    part = cell_parts(ctx)
+    total = {p: np.zeros(6) for p in PARTS}
+    u = ctx.solution.displacement(case)
+    for group in ctx.system.solids:
+        side = above[group.conn]
+        cross = np.flatnonzero(side.any(axis=1) & ~side.all(axis=1)).astype(np.int32)
+        if not len(cross):
+            continue
+        force = assembly.element_forces(points, group, u, cross)
+        for p in np.unique(part[group.cells[cross]]):
+            mine = part[group.cells[cross]] == p
+            nodes = group.conn[cross[mine]].ravel()
+            f = force[mine].reshape(-1, 3)
+            total[PARTS[p]] += resultant(nodes, points[nodes], f, np.zeros_like(f), above, frame.origin)
+    blocks = ctx.solution.blocks(case)
+    for beam in ctx.system.beams:
+        side = above[beam.conn]
+        cross = np.flatnonzero(side.any(axis=1) & ~side.all(axis=1)).astype(np.int32)
+        force6 = beams.end_loads(points, beam, blocks, ctx.solution.rotation_index)
+        for k in cross:
+            nodes = beam.conn[k]
+            f = force6[k]
+            name = PARTS[part[beam.cells[k]]]
+            total[name] += resultant(nodes, points[nodes], f[:, :3], f[:, 3:], above, frame.origin)
+    n = len(points)
+    nodes = np.arange(n, dtype=np.int32)
+    rotational = np.flatnonzero(ctx.solution.rotation_index >= 0)
+    for rows in ctx.system.links:
+        f = rows.nodal_forces(blocks)
+        moment = np.zeros((n, 3))
+        moment[rotational] = f[n + ctx.solution.rotation_index[rotational]]
+        name = "screws" if rows.kind == "embedding" else "ligaments"
+        total[name] += resultant(nodes, points, f[:n], moment, above, frame.origin)
+    rotate = frame.axes.T
+    return {p: np.concatenate([rotate @ v[:3], rotate @ v[3:]]) for p, v in total.items()}
+
+
+def load_sharing(ctx: Context, case: str) -> Iterator[Row]:
+    """Share of moment (about the axis of the applied moment) and of axial force by structure, at each diseased level.
+
+    Shares are in percent of the whole section; they sum to 100. Forces and moments themselves are given too, since
+    under a pure moment the axial forces cancel (tension in the rods against compression in the body).
+    """
+    load = ctx.cases[case]
+    moment = load.moments.get(ctx.reference, np.zeros(3))
+    force = load.forces.get(ctx.reference, np.zeros(3))
+    for level in ctx.diseased:
+        parts = section_forces(ctx, case, level)
+        axes = ctx.segment.vertebrae[level].frame.axes
+        whole = np.sum(list(parts.values()), axis=0)
+        for name, v in parts.items():
+            if not np.any(v):
+                continue
+            yield Row(case, "section_axial_force", f"{level}.{name}", float(v[2]), "N")
+            if np.any(moment):
+                axis = axes.T @ moment / np.linalg.norm(moment)
+                yield Row(case, "section_moment", f"{level}.{name}", to_surface("_Nm", float(v[3:] @ axis)), "Nm")
+                share = 100.0 * float(v[3:] @ axis) / float(whole[3:] @ axis)
+                yield Row(case, "load_share_moment", f"{level}.{name}", share, "%")
+            if np.any(force):
+                axis = axes.T @ force / np.linalg.norm(force)
+                share = 100.0 * float(v[:3] @ axis) / float(whole[:3] @ axis)
+                yield Row(case, "load_share_force", f"{level}.{name}", share, "%")

@@ -1,0 +1,226 @@
+"""From a scenario to a model: one arm of a study becomes arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spinefix import library
+from spinefix.anatomy.segment import Segment
+from spinefix.errors import UsageError
+from spinefix.implants import CONSTRUCTS, BuildResult
+from spinefix.lesions import LesionField, lesion_scale
+from spinefix.loads import LOADS
+from spinefix.mesh.core import I32, Mesh, keep_cells, merge
+from spinefix.model.core import Coupling, Embedding, LoadCase, Material, Model, PointSprings, Support, Tie
+
+if TYPE_CHECKING:
+    from spinefix.scenario.schema import Study
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """What all arms of a study share: the anatomy, its tissues and its lesion.
+
+    Parameters
+    ----------
+    segment : Segment
+    tissues : mapping, region name below a level or disc (``body.cancellous``) -> Material
+    lesion : LesionField or None
+        None without lesions.
+    """
+
+    segment: Segment
+    tissues: Mapping[str, Material]
+    lesion: LesionField | None
+
+
+@dataclass(frozen=True)
+class ArmModel:
+    """One arm, ready to be solved.
+
+    Parameters
+    ----------
+    name : str
+    model : Model
+    cases : tuple of LoadCase
+    reference : int
+        Node id of the loaded reference point.
+    construct : BuildResult
+    diseased, resected : tuple of str
+        Levels with a lesion or without a body.
+    """
+
+    name: str
+    model: Model
+    cases: tuple[LoadCase, ...]
+    reference: int
+    construct: BuildResult
+    diseased: tuple[str, ...]
+    resected: tuple[str, ...]
+
+
+def build_arm(study: Study, specimen: Specimen, name: str) -> ArmModel:
+    """Join segment, construct, lesion and loads of one arm.
+
+    Raises
+    ------
+    UsageError
+        The construct cannot be built on this segment.
+    """
+    spec = study.arms[name]
+    segment = specimen.segment
+    construct = CONSTRUCTS[type(spec)](spec, segment)
+    healthy = spec.kind == "intact" or specimen.lesion is None
+    removed = segment.mesh.select(*construct.remove) if construct.remove else np.zeros(0, np.int32)
+    keep = np.ones(segment.mesh.n_cells, bool)
+    keep[removed] = False
+    bone, new_id = keep_cells(segment.mesh, keep)
+    mesh, node_offset, cell_offset = merge([bone, construct.mesh, reference_points(segment)])
+    reference = node_offset[2]
+    couplings, supports = boundary(segment, reference)
+
+    materials: list[Material] = []
+    material_id = np.full(mesh.n_cells, -1, np.int32)
+
+    def assign(cells: I32, material: Material) -> None:
+        if material not in materials:
+            materials.append(material)
+        material_id[cells] = materials.index(material)
+
+    for region, cells in bone.cells.items():
+        assign(cells, tissue_of(specimen.tissues, region))
+    for region, material_name in construct.materials.items():
+        assign(construct.mesh.select(region) + cell_offset[1], library.implant_material(material_name).material())
+
+    scale = np.ones((mesh.n_cells, 8))
+    fibres = np.zeros((mesh.n_cells, 2, 3))
+    fibres[: bone.n_cells] = segment.fibres[keep]
+    if not healthy and specimen.lesion is not None:
+        scale[: bone.n_cells] = specimen.lesion.scale[keep]
+
+    sections = list(dict.fromkeys(construct.sections.values()))
+    section_id = np.full(mesh.n_cells, -1, np.int32)
+    orientation = np.zeros((mesh.n_cells, 3))
+    for region, section in construct.sections.items():
+        section_id[construct.mesh.select(region) + cell_offset[1]] = sections.index(section)
+    for region, direction in construct.orientations.items():
+        orientation[construct.mesh.select(region) + cell_offset[1]] = direction
+
+    model = Model(
+        mesh=mesh,
+        materials=tuple(materials),
+        material_id=material_id,
+        scale=scale,
+        fibres=fibres,
+        sections=tuple(sections),
+        section_id=section_id,
+        orientation=orientation,
+        point_springs=surviving_ligaments(segment.ligaments, bone),
+        surface_springs=tuple(
+            replace(j, facets=renumber(j.facets, new_id), onto=renumber(j.onto, new_id)) for j in segment.facet_joints
+        ),
+        embeddings=tuple(
+            Embedding(
+                name=r.beams,
+                beams=construct.mesh.select(r.beams) + np.int32(cell_offset[1]),
+                hosts=bone.select(*(h for h in r.hosts if region_exists(bone, h))),
+                radius=r.radius,
+                stiffness_normal=r.stiffness_normal,
+                stiffness_tangential=r.stiffness_tangential,
+                source=r.source,
+            )
+            for r in construct.embeddings
+        ),
+        ties=tuple(
+            Tie(
+                name=f"{t.nodes}-{t.facets}",
+                nodes=construct.mesh.nodes[t.nodes] + np.int32(node_offset[1]),
+                facets=bone.facets[t.facets],
+                tolerance=t.tolerance,
+            )
+            for t in construct.ties
+        ),
+        couplings=couplings,
+        supports=supports,
+        sources=tuple(dict.fromkeys((*segment.sources, *construct.sources, *(m.source for m in materials)))),
+    )
+    cases = [case for load in study.loads for case in LOADS[type(load)](load, reference)]
+    lesioned = () if healthy else tuple(dict.fromkeys(lesion.level for lesion in study.lesions))
+    resected = tuple(level for level in segment.levels if f"{level}.body" in construct.remove)
+    diseased = tuple(level for level in segment.levels if level in lesioned or level in resected)
+    if not diseased and study.lesions:
+        diseased = tuple(dict.fromkeys(lesion.level for lesion in study.lesions))
+    return ArmModel(name, model, tuple(cases), reference, construct, diseased, resected)
+
+
+def reference_points(segment: Segment) -> Mesh:
+    """Reference points in the middle of the loaded and of the held end, a mesh of two points and no element."""
+    mesh = segment.mesh
+    centres = []
+    for region in (segment.loaded_region, segment.held_region):
+        points = mesh.points[mesh.nodes[region]]
+        centres.append(0.5 * (points.min(axis=0) + points.max(axis=0)))
+    names = {"reference.load": np.array([0], np.int32), "reference.support": np.array([1], np.int32)}
+    return Mesh(np.array(centres), (), nodes=names)
+
+
+def boundary(segment: Segment, reference: int) -> tuple[tuple[Coupling, ...], tuple[Support, ...]]:
+    """Couplings and supports of the two ends.
+
+    The upper end region moves rigidly with its reference point. The lower one is fixed; in a hinged specimen both are
+    pins about y, the lower without translation, the upper guided along z.
+    """
+    loaded = segment.mesh.nodes[segment.loaded_region]
+    held = segment.mesh.nodes[segment.held_region]
+    upper = Coupling("load", reference, loaded)
+    if not segment.hinged:
+        return (upper,), (Support("held", held),)
+    lower = Coupling("support", reference + 1, held)
+    pin = (True, False, True)
+    guide = Support("upper pin", np.array([reference], np.int32), (True, True, False), pin)
+    foot = Support("lower pin", np.array([reference + 1], np.int32), (True, True, True), pin)
+    return (upper, lower), (guide, foot)
+
+
+def tissue_of(tissues: Mapping[str, Material], region: str) -> Material:
+    """Material of an anatomical region: the entry with the longest matching name below the level.
+
+    Raises
+    ------
+    UsageError
+        No tissue is given for the region.
+    """
+    part = region.partition(".")[2]
+    while part:
+        if part in tissues:
+            return tissues[part]
+        part = part.rpartition(".")[0]
+    raise UsageError(f"no tissue is given for region {region!r}; known: {', '.join(sorted(tissues))}")
+
+
+def region_exists(mesh: Mesh, name: str) -> bool:
+    """True when a cell region of this name or below it is left."""
+    return any(k == name or k.startswith(name + ".") for k in mesh.cells)
+
+
+def renumber(facets: I32, new_id: I32) -> I32:
+    """Facets (k, 2) in the numbering after resection; those of removed elements are dropped."""
+    alive = new_id[facets[:, 0]] >= 0
+    return np.stack([new_id[facets[alive, 0]], facets[alive, 1]], axis=1).astype(np.int32)
+
+
+def surviving_ligaments(ligaments: Sequence[PointSprings], mesh: Mesh) -> tuple[PointSprings, ...]:
+    """Ligament strands whose two insertions are still there after resection."""
+    used = np.zeros(mesh.n_points, bool)
+    for b in mesh.blocks:
+        used[b.conn] = True
+    out = []
+    for bundle in ligaments:
+        alive = used[bundle.nodes].all(axis=1)
+        if alive.any():
+            out.append(replace(bundle, nodes=bundle.nodes[alive], stiffness=bundle.stiffness[alive]))
+    return tuple(out)
