@@ -1,0 +1,79 @@
+"""Field files of a run: one VTU per arm and load case, the names of regions beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from spinefix.fem.recover import von_mises
+from spinefix.mesh import vtu
+from spinefix.mesh.core import I32, Mesh
+from spinefix.metrics import Context
+
+BONE, DISC, IMPLANT_SOLID, IMPLANT_BEAM = range(4)
+
+
+def write_case(folder: Path, arm: str, case: str, ctx: Context) -> Path:
+    """Write ``{arm}_{case}.vtu`` and its PVD: displacement, von Mises stress, regions, lesion scale.
+
+    Cell stresses are those of the volume-averaged stress tensor of the element; tables use the integration points.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model = ctx.system.model
+    mesh = model.mesh
+    stress = np.zeros(mesh.n_cells)
+    for f in ctx.solid_fields(case):
+        mean = np.einsum("eq,eqk->ek", f.volume, f.stress) / f.volume.sum(axis=1)[:, None]
+        stress[f.cells] = von_mises(mean)
+    for b in ctx.beam_fields(case):
+        stress[b.cells] = b.von_mises.max(axis=1)
+    radius = np.zeros(mesh.n_cells)
+    beams = model.section_id >= 0
+    radius[beams] = [model.sections[i].extent_y for i in model.section_id[beams]]
+    region, names = regions(mesh)
+    path = folder / f"{arm}_{case}.vtu"
+    vtu.write_vtu(
+        path,
+        mesh,
+        point_data={"displacement": ctx.solution.displacement(case)},
+        cell_data={
+            "von_mises": stress,
+            "region_id": region,
+            "part": parts(mesh),
+            "scale": model.scale.mean(axis=1),
+            "radius": radius,
+        },
+    )
+    vtu.write_pvd(folder / f"{arm}_{case}.pvd", [(1.0, path.name)])
+    (folder / f"regions_{arm}.json").write_text(json.dumps(names, indent=0), encoding="utf-8")
+    return path
+
+
+def regions(mesh: Mesh) -> tuple[I32, dict[int, str]]:
+    """Region number of every cell (n_cells,) and the names of the numbers."""
+    out = np.full(mesh.n_cells, -1, np.int32)
+    names = {}
+    for i, (name, cells) in enumerate(sorted(mesh.cells.items())):
+        out[cells] = i
+        names[i] = name
+    return out, names
+
+
+def parts(mesh: Mesh) -> I32:
+    """Kind of every cell (n_cells,): 0 bone, 1 disc, 2 implant solid, 3 implant beam."""
+    out = np.zeros(mesh.n_cells, np.int32)
+    for name, cells in mesh.cells.items():
+        if name.startswith("implant."):
+            out[cells] = IMPLANT_SOLID
+        elif ".disc." in name:
+            out[cells] = DISC
+    offset = 0
+    for block in mesh.blocks:
+        if block.kind == "beam2":
+            out[offset : offset + len(block)] = IMPLANT_BEAM
+        offset += len(block)
+    return out
+
+

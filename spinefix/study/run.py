@@ -1,0 +1,301 @@
+"""Run a study: build each arm, solve, measure, write; keep what was reached whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spinefix.analysis.solve import solve
+from spinefix.errors import SpinefixError
+from spinefix.metrics import Context, Row, evaluate
+from spinefix.metrics.stiffness import work_rotation
+from spinefix.metrics.stress import section_forces
+from spinefix.results import provenance, table
+from spinefix.scenario.build import ArmModel, Specimen, build_arm, build_specimen
+from spinefix.study import fields
+from spinefix.study.mesh_error import add_mesh_error
+from spinefix.units import to_surface
+
+if TYPE_CHECKING:
+    from spinefix.scenario.schema import Study
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many steps are done, and how many there are."""
+
+COMPARISON_COLUMNS = (
+    "arm",
+    "direction",
+    "moment_Nm",
+    "rom_deg",
+    "stiffness_Nm_per_deg",
+    "stiffness_ratio_to_intact",
+    "converged",
+    "mesh_error_pct",
+    "mesh_error_source",
+)
+METRIC_COLUMNS = ("arm", "direction", "load_factor", "metric", "region", "value", "unit")
+BEAM_COLUMNS = ("arm", "direction", "region", "s_mm", "axial_N", "shear_N", "torque_Nm", "bending_Nm")
+
+
+def quiet(_what: str, _done: int, _total: int) -> None:
+    """A progress callback that says nothing."""
+
+
+@dataclass
+class ArmOutcome:
+    """What came of one arm: table rows and provenance, or the error that stopped it."""
+
+    name: str
+    comparison: list[dict[str, object]] = field(default_factory=list)
+    metrics: list[dict[str, object]] = field(default_factory=list)
+    beams: list[dict[str, object]] = field(default_factory=list)
+    record: dict[str, Any] = field(default_factory=dict)
+    error: SpinefixError | None = None
+
+
+@dataclass
+class RunOutcome:
+    """A finished run.
+
+    Parameters
+    ----------
+    folder : Path
+    arms : list of ArmOutcome
+    warnings : list of str
+    """
+
+    folder: Path
+    arms: list[ArmOutcome]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the exit code of the worst arm."""
+        return max((a.error.exit_code for a in self.arms if a.error), default=0)
+
+
+def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet) -> RunOutcome:
+    """Run all arms of a study and write the run folder (comparison, metrics, manifest, fields, figures, report).
+
+    Parameters
+    ----------
+    study : Study
+    source : Path
+        The scenario file, copied into the folder.
+    out : Path
+        Run folder; created, files of an earlier run are replaced.
+    progress : callable
+
+    Returns
+    -------
+    RunOutcome
+        An arm that failed carries its error; the others are complete.
+    """
+    start = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)
+    stale = [out / "fields", out / "figures"]
+    for folder in stale:
+        shutil.rmtree(folder, ignore_errors=True)
+    for name in ("comparison.csv", "metrics.csv", "beams.csv", "manifest.json", "report.html"):
+        (out / name).unlink(missing_ok=True)
+    if source.exists():
+        shutil.copyfile(source, out / "scenario.yaml")
+    seconds: dict[str, float] = {}
+    steps = len(study.arms) + 3
+    progress("building the segment", 0, steps)
+    lap = time.perf_counter()
+    specimen = build_specimen(study)
+    seconds["segment"] = time.perf_counter() - lap
+    outcomes: list[ArmOutcome] = []
+    for i, name in enumerate(study.arms):
+        progress(f"solving {name}", i + 1, steps)
+        outcomes.append(run_arm(study, specimen, name, out))
+        write_tables(out, outcomes)
+    add_ratios(outcomes)
+    progress("estimating the mesh error", steps - 2, steps)
+    lap = time.perf_counter()
+    warnings = add_mesh_error(study, outcomes, solve_comparison)
+    seconds["mesh_error"] = time.perf_counter() - lap
+    write_tables(out, outcomes)
+    run = RunOutcome(out, outcomes, warnings)
+    write_manifest(study, specimen, run, {**seconds, "total": time.perf_counter() - start})
+    progress("drawing pictures and report", steps - 1, steps)
+    lap = time.perf_counter()
+    if study.outputs.pictures and any(o.error is None for o in outcomes):
+        from spinefix.viz import render_figures
+
+        run.warnings += render_figures(out)
+    seconds["pictures"] = time.perf_counter() - lap
+    write_manifest(study, specimen, run, {**seconds, "total": time.perf_counter() - start})
+    progress("done", steps, steps)
+    return run
+
+
+def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) -> ArmOutcome:
+    """Build, solve and measure one arm; a foreseen error is kept in the outcome.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where fields go; None solves for the comparison alone.
+    """
+    outcome = ArmOutcome(name)
+    start = time.perf_counter()
+    try:
+        arm = build_arm(study, specimen, name)
+        built = time.perf_counter() - start
+        system, solution = solve(arm.model, arm.cases, linear_solver=study.solver.linear_solver)
+        cases = {c.name: c for c in arm.cases}
+        ctx = Context(system, solution, specimen.segment, arm.reference, cases, arm.diseased, arm.resected)
+        seconds = {"build": built, **solution.seconds, "metrics": 0.0, "write": 0.0}
+        for case in solution.cases:
+            outcome.comparison += comparison_rows(ctx, name, case)
+            if folder is None:
+                continue
+            lap = time.perf_counter()
+            outcome.metrics += [metric_row(name, row) for row in evaluate(ctx, case)]
+            outcome.beams += beam_rows(ctx, name, case)
+            seconds["metrics"] += time.perf_counter() - lap
+            lap = time.perf_counter()
+            if study.outputs.vtu:
+                fields.write_case(folder / "fields", name, case, ctx)
+            seconds["write"] += time.perf_counter() - lap
+            ctx.forget(case)
+        outcome.record = arm_record(arm, solution, seconds)
+    except SpinefixError as error:
+        outcome.error = error
+        outcome.record = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
+        outcome.comparison = [failed_row(name, direction, moment) for direction, moment in study.moments().items()]
+    return outcome
+
+
+def solve_comparison(study: Study) -> list[ArmOutcome]:
+    """Solve all arms for the comparison alone (another mesh of the same study); nothing is written."""
+    specimen = build_specimen(study)
+    outcomes = [run_arm(study, specimen, name, None) for name in study.arms]
+    add_ratios(outcomes)
+    return outcomes
+
+
+def comparison_rows(ctx: Context, arm: str, case: str) -> list[dict[str, object]]:
+    """The row of one arm and moment direction; none for force cases."""
+    moment, rotation = work_rotation(ctx, case)
+    if not moment:
+        return []
+    return [
+        {
+            "arm": arm,
+            "direction": case,
+            "moment_Nm": to_surface("_Nm", moment),
+            "rom_deg": to_surface("_deg", rotation),
+            "stiffness_Nm_per_deg": to_surface("_Nm_per_deg", moment / rotation),
+            "converged": True,
+        }
+    ]
+
+
+def failed_row(arm: str, direction: str, moment_Nm: float) -> dict[str, object]:
+    """The row of a direction that has no solution: no number, converged false."""
+    return {"arm": arm, "direction": direction, "moment_Nm": moment_Nm, "converged": False}
+
+
+def add_ratios(outcomes: Iterable[ArmOutcome]) -> None:
+    """Fill in the stiffness ratio to the intact arm, where there is one."""
+    outcomes = list(outcomes)
+    intact = {r["direction"]: r.get("stiffness_Nm_per_deg") for o in outcomes if o.name == "intact" for r in o.comparison}
+    for outcome in outcomes:
+        for row in outcome.comparison:
+            base, own = intact.get(row["direction"]), row.get("stiffness_Nm_per_deg")
+            if isinstance(base, float) and isinstance(own, float):
+                row["stiffness_ratio_to_intact"] = own / base
+
+
+def metric_row(arm: str, row: Row) -> dict[str, object]:
+    """A metric as a row of ``metrics.csv``; a linear solution has the one load factor 1."""
+    return {"arm": arm, "load_factor": 1.0, **row._asdict()}
+
+
+def beam_rows(ctx: Context, arm: str, case: str) -> list[dict[str, object]]:
+    """Section forces along every screw, rod and plate, as rows of ``beams.csv``."""
+    out: list[dict[str, object]] = []
+    for region, _, s, f in section_forces(ctx, case):
+        out.append(
+            {
+                "arm": arm,
+                "direction": case,
+                "region": region,
+                "s_mm": s,
+                "axial_N": float(f[0]),
+                "shear_N": float(np.hypot(f[1], f[2])),
+                "torque_Nm": to_surface("_Nm", float(f[3])),
+                "bending_Nm": to_surface("_Nm", float(np.hypot(f[4], f[5]))),
+            }
+        )
+    return out
+
+
+def arm_record(arm: ArmModel, solution: Any, seconds: dict[str, float]) -> dict[str, Any]:
+    """What the manifest keeps of one arm."""
+    model = arm.model
+    return {
+        "nodes": model.mesh.n_points,
+        "elements": {k: sum(len(b) for b in model.mesh.blocks if b.kind == k) for k in {b.kind for b in model.mesh.blocks}},
+        "solver": dict(solution.solver),
+        "checks": [
+            {"name": c.name, "value": c.value, "tolerance": c.tolerance, "passed": c.passed} for c in solution.checks
+        ],
+        "measures": dict(arm.construct.measures),
+        "resected": list(arm.construct.remove),
+        "materials": [
+            {"name": m.name, "law": m.law, **m.parameters, "source": m.source, "assumed": m.assumed}
+            for m in model.materials
+        ],
+        "seconds": {k: round(v, 4) for k, v in seconds.items()},
+    }
+
+
+def write_tables(out: Path, outcomes: Iterable[ArmOutcome]) -> None:
+    """Write the tables of what is done so far."""
+    outcomes = list(outcomes)
+    table.write(out / "comparison.csv", COMPARISON_COLUMNS, (r for o in outcomes for r in o.comparison))
+    table.write(out / "metrics.csv", METRIC_COLUMNS, (r for o in outcomes for r in o.metrics))
+    table.write(out / "beams.csv", BEAM_COLUMNS, (r for o in outcomes for r in o.beams))
+
+
+def write_manifest(study: Study, specimen: Specimen, run: RunOutcome, seconds: dict[str, float]) -> None:
+    """Write ``manifest.json``: versions, machine, scenario and its hash, sources, checks, times, warnings."""
+    scenario = study.model_dump(mode="json")
+    used = {m["name"]: m for o in run.arms for m in o.record.get("materials", [])}
+    phases: dict[str, float] = {}
+    for outcome in run.arms:
+        for phase, value in outcome.record.get("seconds", {}).items():
+            phases[phase] = round(phases.get(phase, 0.0) + value, 4)
+    manifest = {
+        "created": provenance.now(),
+        "name": study.name,
+        "title": study.title,
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "machine": provenance.machine(),
+        "scenario": scenario,
+        "scenario_sha256": provenance.canonical_hash(scenario),
+        "segment": specimen.record(),
+        "arms": {o.name: {k: v for k, v in o.record.items() if k != "materials"} for o in run.arms},
+        "materials": list(used.values()),
+        "assumed": specimen.assumed() + [f"material {m['name']}" for m in used.values() if m["assumed"]],
+        "sources": sorted({s for s in (*specimen.segment.sources, *(m["source"] for m in used.values())) if s}),
+        "warnings": run.warnings,
+        "seconds": {**{k: round(v, 4) for k, v in seconds.items()}, "arms": phases},
+        "exit_code": run.exit_code,
+    }
+    part = run.folder / "manifest.json.part"
+    part.write_text(json.dumps(manifest, indent=1, default=float) + "\n", encoding="utf-8")
+    os.replace(part, run.folder / "manifest.json")
