@@ -1,0 +1,128 @@
+"""From sourced constants to the materials of a segment, by region.
+
+A region of the segment is named ``<level or disc>.<part>``; `materials` maps the part (``body.cancellous``,
+``disc.annulus.2``, ...) to a material. `PARTS` says which bone part is which tissue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from spinefix.errors import UsageError
+from spinefix.library import reader
+from spinefix.library.reader import Datum
+from spinefix.model.core import Material
+
+PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "body.cancellous": "cancellous",
+        "body.cortical": "cortical",
+        "endplate": "endplate",
+        "pedicle": "posterior",
+        "lamina": "posterior",
+        "pars": "posterior",
+        "articular": "posterior",
+        "transverse": "posterior",
+        "spinous": "posterior",
+        "disc.nucleus": "nucleus",
+    }
+)
+"""Part of a vertebra or disc (with all below it) -> tissue; the annulus rings come on top."""
+
+_FIBRE_DEPTHS = ("fibre_outer", "fibre_outer_middle", "fibre_inner_middle", "fibre_inner")
+
+
+def materials(
+    set_name: str, *, annulus_rings: int = 4, overrides: Mapping[str, float] | None = None
+) -> dict[str, Material]:
+    """Return the material of each part of a segment.
+
+    Parameters
+    ----------
+    set_name : str
+        Tissue set: ``normal``, ``osteopenic`` or ``osteoporotic``.
+    annulus_rings : int
+        Rings of the annulus in the mesh; ring 1 is the innermost.
+    overrides : mapping of str to float
+        Values in place of the library's, by ``tissue.constant_unit``, e.g. ``{"annulus.fibre_linearisation_pct": 30}``.
+
+    Returns
+    -------
+    materials : dict
+        Keys are the parts of `PARTS` and ``disc.annulus.1`` ... ``disc.annulus.<annulus_rings>``.
+
+    Raises
+    ------
+    UsageError
+        Unknown set, tissue or constant, or a value outside its plausible range.
+
+    Notes
+    -----
+    The fibre modulus of a ring is interpolated between the four depths of the source, then multiplied by the volume
+    fraction of one of the two families and by the linearisation share (see ``tissues.yaml: annulus``).
+    """
+    tissues = apply_overrides(reader.tissue_set(set_name), overrides or {})
+    out = {part: _isotropic(f"{set_name} {tissue}", tissues[tissue]) for part, tissue in PARTS.items()}
+    for ring in range(1, annulus_rings + 1):
+        out[f"disc.annulus.{ring}"] = _annulus(ring, annulus_rings, tissues["annulus"])
+    return out
+
+
+def apply_overrides(
+    tissues: Mapping[str, Mapping[str, Datum]], overrides: Mapping[str, float]
+) -> Mapping[str, Mapping[str, Datum]]:
+    """Return `tissues` with single values replaced (keys ``tissue.constant_unit``)."""
+    out = {name: dict(constants) for name, constants in tissues.items()}
+    for key, value in overrides.items():
+        name, _, constant = key.partition(".")
+        known = {f"{k}_{d.unit}": k for k, d in reader.lookup(out, name, "tissue").items()}
+        bare = reader.lookup(known, constant, f"constant of tissue {name!r}:")
+        out[name][bare] = out[name][bare].with_value(value, key)
+    return out
+
+
+def of_region(region: str, table: Mapping[str, Material]) -> Material:
+    """Return the material of a cell region such as ``L3.pedicle.left`` or ``L3-L4.disc.annulus.2``.
+
+    Raises
+    ------
+    UsageError
+        No part of `table` covers the region.
+    """
+    part = region.partition(".")[2]
+    while part:
+        if part in table:
+            return table[part]
+        part = part.rpartition(".")[0]
+    raise UsageError(f"no tissue is known for region {region!r} (parts: {', '.join(table)})")
+
+
+def _isotropic(name: str, constants: Mapping[str, Datum]) -> Material:
+    nu = constants["nu"].internal
+    return Material(
+        name=name,
+        law="isotropic",
+        parameters={"E_MPa": constants["E"].internal, "nu": nu},
+        formulation="bbar" if nu > 0.49 else "incompatible",
+        source="; ".join(reader.sources(constants)),
+        assumed=any(d.assumed for d in constants.values()),
+    )
+
+
+def _annulus(ring: int, rings: int, constants: Mapping[str, Datum]) -> Material:
+    depth_moduli = [constants[name].internal for name in _FIBRE_DEPTHS]
+    # Both scales run from outside (0) to inside (1) through the middles of the layers.
+    centre = (rings - ring + 0.5) / rings
+    middles = (np.arange(4) + 0.5) / 4
+    modulus = float(np.interp(centre, middles, depth_moduli))
+    share = constants["fibre_volume"].internal / 2 * constants["fibre_linearisation"].internal
+    return Material(
+        name=f"annulus ring {ring} of {rings}",
+        law="fibre_reinforced",
+        parameters={"E_MPa": constants["E"].internal, "nu": constants["nu"].internal, "fibre_MPa": modulus * share},
+        source="; ".join(reader.sources(constants)),
+        assumed=any(d.assumed for d in constants.values()),
+    )
