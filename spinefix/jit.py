@@ -53,9 +53,12 @@ def _configure() -> None:
 
 
 def kernel(function: F | None = None, *, parallel: bool = False) -> Any:
-    """Compile `function` with Numba: nopython, cached, no fastmath (NaN checks and reproducibility must hold)."""
+    """Compile `function` with Numba: nopython, cached, GIL released so that Python threads may share the work.
+
+    No fastmath: NaN checks and reproducibility must hold.
+    """
     import numba
 
     _configure()
-    decorate = numba.njit(cache=True, parallel=parallel, fastmath=False, error_model="numpy")
+    decorate = numba.njit(cache=True, parallel=parallel, nogil=True, fastmath=False, error_model="numpy")
     return decorate if function is None else decorate(function)
