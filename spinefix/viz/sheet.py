@@ -1,0 +1,208 @@
+"""Lay rendered panels out on one sheet: titles, sides, levels, one colour bar, a millimetre bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from spinefix.viz import scene, style
+from spinefix.viz.folder import RunFolder
+
+INCH_PER_PIXEL = 1.0 / 170.0
+MARGIN = {"left": 0.55, "right": 1.25, "top": 0.95, "bottom": 0.75, "gap": 0.28}
+"""White space [inch]."""
+
+
+def draw_case(
+    run: RunFolder,
+    scales: scene.Scales,
+    arm: str,
+    direction: str,
+    target: Path,
+    *,
+    surface: scene.Surface = "implants",
+    views: Sequence[str] = ("lateral", "posterior", "oblique"),
+    height: int = 640,
+) -> None:
+    """Write a picture of one arm under one load, seen from several sides."""
+    grid = scene.read_grid(run, arm, direction)
+    sights = [scene.VIEWS[v] for v in views]
+    row = scene.panels(grid, scales, sights, surface=surface, height=height)
+    title = ", ".join(filter(None, [style.label(arm), style.label(direction), _load(run, direction)]))
+    sheet = _sheet(
+        [row],
+        [v.name for v in sights],
+        [peak_note(grid, surface), *[""] * (len(row) - 1)],
+        title,
+        scales,
+        surface,
+        level_marks(run, grid),
+    )
+    _save(sheet, target)
+
+
+def draw_comparison(
+    run: RunFolder,
+    scales: scene.Scales,
+    direction: str,
+    target: Path,
+    *,
+    arms: Sequence[str] = (),
+    surface: scene.Surface = "implants",
+    views: Sequence[str] = ("lateral", "posterior"),
+    height: int = 560,
+) -> None:
+    """Write one picture of all arms under one load: the same cameras, deformation factor and colour range."""
+    shown = [a for a in (arms or run.arms) if (a, direction) in run.cases()]
+    sights = [scene.VIEWS[v] for v in views]
+    columns, notes, marks = [], [], {}
+    for arm in shown:
+        grid = scene.read_grid(run, arm, direction)
+        columns.append(scene.panels(grid, scales, sights, surface=surface, height=height))
+        notes.append(peak_note(grid, surface))
+        marks = {**level_marks(run, grid), **marks}
+    if not columns:
+        scene.read_grid(run, run.arms[0], direction)  # says which fields there are
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    title = ", ".join(filter(None, [run.title, style.label(direction), _load(run, direction)]))
+    _save(_sheet(rows, [style.label(a) for a in shown], notes, title, scales, surface, marks), target)
+
+
+def peak_note(grid: Any, surface: scene.Surface) -> str:
+    """The largest stress of the coloured parts, because the colour range ends at a percentile."""
+    part, von_mises = np.asarray(grid["part"]), np.asarray(grid["von_mises"], float)
+    chosen = part >= scene.IMPLANT_SOLID if surface == "implants" else part == scene.BONE
+    if not chosen.any():
+        return "no implant" if surface == "implants" else ""
+    return f"max {_rounded(float(np.nanmax(von_mises[chosen])))} MPa"
+
+
+def level_marks(run: RunFolder, grid: Any) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """Middle of each vertebral body [mm], undeformed, by level."""
+    if "region_id" not in grid.cell_data:
+        return {}
+    ids = np.asarray(grid["region_id"])
+    centres = np.asarray(grid.cell_centers().points, float)
+    levels: dict[str, list[int]] = {}
+    for number, name in run.regions.items():
+        level, _, rest = name.partition(".")
+        if rest.startswith("body") and "-" not in level:
+            levels.setdefault(level, []).append(number)
+    found = {level: np.isin(ids, numbers) for level, numbers in levels.items()}
+    return {level: centres[mask].mean(axis=0) for level, mask in found.items() if mask.any()}
+
+
+def _load(run: RunFolder, direction: str) -> str:
+    return next((style.load_label(r.moment_Nm) for r in run.rows if r.direction == direction), "")
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.0f}" if value >= 100.0 else f"{value:.3g}"
+
+
+def _sheet(
+    rows: Sequence[Sequence[scene.Panel]],
+    titles: Sequence[str],
+    notes: Sequence[str],
+    title: str,
+    scales: scene.Scales,
+    surface: scene.Surface,
+    marks: Mapping[str, np.ndarray[Any, np.dtype[np.float64]]],
+) -> Figure:
+    """Place the panels at their own size, so that one millimetre is as long everywhere."""
+    widths = [max(row[i].image.shape[1] for row in rows) * INCH_PER_PIXEL for i in range(len(rows[0]))]
+    heights = [max(p.image.shape[0] for p in row) * INCH_PER_PIXEL for row in rows]
+    gap = MARGIN["gap"]
+    total_w = max(MARGIN["left"] + sum(widths) + gap * (len(widths) - 1) + MARGIN["right"], 6.5)
+    total_h = MARGIN["top"] + sum(heights) + gap * (len(heights) - 1) + MARGIN["bottom"]
+    figure = Figure(figsize=(total_w, total_h), facecolor=style.PAPER)
+    FigureCanvasAgg(figure)
+    y = total_h - MARGIN["top"]
+    for i, row in enumerate(rows):
+        y -= heights[i]
+        x = MARGIN["left"]
+        for j, panel in enumerate(row):
+            w, h = (n * INCH_PER_PIXEL for n in panel.image.shape[1::-1])
+            left, bottom = x + 0.5 * (widths[j] - w), y + 0.5 * (heights[i] - h)
+            axes = figure.add_axes((left / total_w, bottom / total_h, w / total_w, h / total_h))
+            _place(axes, panel, marks if j == 0 or len(rows) == 1 else {})
+            if i == 0:
+                axes.set_title(titles[j], fontsize=11, color=style.INK, fontweight="bold", pad=14)
+                axes.text(0.5, 1.01, notes[j], transform=axes.transAxes, ha="center", va="bottom", fontsize=8.5)
+            if j == 0 and i == len(rows) - 1:
+                _millimetre_bar(axes, panel)
+            x += widths[j] + gap
+        y -= gap
+    figure.text(MARGIN["left"] / total_w, 1.0 - 0.18 / total_h, title, fontsize=13, va="top", color=style.INK)
+    _colour_bar(figure, total_w, total_h, scales.top(surface), surface)
+    _legend(figure, total_w, total_h, scales, surface)
+    return figure
+
+
+def _place(axes: Any, panel: scene.Panel, marks: Mapping[str, Any]) -> None:
+    axes.imshow(panel.image, interpolation="none")
+    axes.set_axis_off()
+    left, right = panel.view.sides
+    grey = {"fontsize": 8, "color": "#5A6068", "transform": axes.transAxes}
+    axes.text(0.0, 0.0, left, ha="left", va="top", **grey)
+    axes.text(1.0, 0.0, right, ha="right", va="top", **grey)
+    if panel.view.name != "oblique":
+        for level, centre in marks.items():
+            _, row = panel.pixel(centre)
+            axes.text(-4, row, level, ha="right", va="center", fontsize=9, color=style.INK)
+
+
+def _millimetre_bar(axes: Any, panel: scene.Panel, length_mm: float = 20.0) -> None:
+    h, w = panel.image.shape[:2]
+    n = length_mm / panel.pixel_mm
+    axes.plot([0.5 * (w - n), 0.5 * (w + n)], [h - 2, h - 2], color=style.INK, linewidth=2.0, clip_on=False)
+    axes.text(0.5 * w, h + 6, f"{length_mm:g} mm", ha="center", va="top", fontsize=8, color=style.INK)
+    axes.set_xlim(-0.5, w - 0.5)
+    axes.set_ylim(h - 0.5, -0.5)
+
+
+def _colour_bar(figure: Figure, width: float, height: float, top: float, surface: scene.Surface) -> None:
+    tall = min(3.2, 0.7 * height)
+    axes = figure.add_axes((1.0 - 0.92 / width, 0.5 - 0.5 * tall / height, 0.16 / width, tall / height))
+    cmap = style.STRESS_MAP if surface == "implants" else style.BONE_STRESS_MAP
+    bar = figure.colorbar(ScalarMappable(Normalize(0.0, top), cmap), cax=axes, extend="max")
+    what = "implants" if surface == "implants" else "bone"
+    bar.set_label(f"von Mises stress, {what} [MPa]", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+
+
+def _legend(figure: Figure, width: float, height: float, scales: scene.Scales, surface: scene.Surface) -> None:
+    patches = [Patch(facecolor=style.DISC, alpha=0.6, label="disc")]
+    if surface == "implants":
+        patches = [
+            Patch(facecolor=style.BONE, alpha=0.8, label="bone"),
+            *patches,
+            Patch(facecolor=style.LESION_LYTIC, alpha=0.8, label="lesion, weakened"),
+        ]
+    else:
+        patches.append(Patch(facecolor=style.METAL, label="implants"))
+    figure.legend(
+        handles=patches,
+        loc="lower left",
+        bbox_to_anchor=(MARGIN["left"] / width, 0.06 / height),
+        ncols=len(patches),
+        fontsize=8,
+        frameon=False,
+        borderpad=0.0,
+        handlelength=1.2,
+    )
+    note = f"deformation × {scales.deformation:g}; colours end at the 99th percentile over all arms and directions"
+    figure.text(1.0 - 0.2 / width, 0.1 / height, note, fontsize=8, ha="right", va="bottom", color="#5A6068")
+
+
+def _save(figure: Figure, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=round(1.0 / INCH_PER_PIXEL), pil_kwargs={"optimize": True})
