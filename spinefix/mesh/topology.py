@@ -95,6 +95,8 @@ class FacetPoints:
         Corner nodes of the facet; triangles repeat their last node with weight zero.
     weights : (p, 4) float64 [1]
         Shape functions of the corner nodes.
+    gradients : (p, 4, 2) float64 [1]
+        Their derivatives with respect to the facet coordinates.
     position, normal : (p, 3) float64 [mm], [1]
         Position and unit outward normal.
     area : (p,) float64 [mm^2]
@@ -104,6 +106,7 @@ class FacetPoints:
     facet: I32
     nodes: I32
     weights: F64
+    gradients: F64
     position: F64
     normal: F64
     area: F64
@@ -125,19 +128,22 @@ def facet_points(mesh: Mesh, facets: I32) -> FacetPoints:
         size = np.linalg.norm(normal, axis=2)
         weights = np.zeros((len(rows), element.n_points, 4))
         weights[:, :, : element.n_nodes] = element.N
+        gradients = np.zeros((len(rows), element.n_points, 4, 2))
+        gradients[:, :, : element.n_nodes] = element.dN
         parts.append(
             (
                 np.repeat(rows, element.n_points),
                 weights.reshape(-1, 4),
+                gradients.reshape(-1, 4, 2),
                 np.einsum("qm,kmi->kqi", element.N, x).reshape(-1, 3),
                 (normal / size[..., None]).reshape(-1, 3),
                 (size * element.weights).ravel(),
             )
         )
-    facet, weights, position, normal, area = (np.concatenate(p) for p in zip(*parts, strict=True))
+    facet, *arrays = (np.concatenate(p) for p in zip(*parts, strict=True))
     order = np.argsort(facet, kind="stable")
     facet = facet[order].astype(np.int32)
-    return FacetPoints(facet, corners[facet], weights[order], position[order], normal[order], area[order])
+    return FacetPoints(facet, corners[facet], *(a[order] for a in arrays))
 
 
 def facet_areas(mesh: Mesh, facets: I32) -> F64:
