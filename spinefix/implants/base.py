@@ -58,6 +58,8 @@ class BuildResult:
         Segment cell regions that are resected (with all below them).
     measures : mapping of str to float
         What was built, for the manifest and the tests (lengths, heights [mm], angles [deg]; names end in the unit).
+    warnings : tuple of str
+        What can be built but should be looked at (a screw wide for its pedicle).
     """
 
     mesh: Mesh
@@ -68,4 +70,5 @@ class BuildResult:
     ties: tuple[TieRequest, ...] = ()
     remove: tuple[str, ...] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()

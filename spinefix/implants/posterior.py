@@ -1,0 +1,101 @@
+"""Pedicle screws and rods."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from spinefix.anatomy.segment import Segment
+from spinefix.errors import UsageError
+from spinefix.implants.assembly import Assembly
+from spinefix.implants.base import BuildResult
+from spinefix.implants.levels import in_order
+from spinefix.implants.rods import CrossLink, Rods, link_station, place_crosslinks, place_rod
+from spinefix.implants.screws import SIDES, PedicleScrews, Screw, Side, check_crossing, place_pedicle_screws
+from spinefix.mesh.locate import locate, project
+from spinefix.mesh.topology import boundary_facets
+from spinefix.spec import Spec
+
+
+class PosteriorInstrumentation(Spec):
+    """Pedicle screws, rods and cross-links."""
+
+    screws: PedicleScrews = PedicleScrews()
+    rods: Rods = Rods()
+    crosslinks: tuple[CrossLink, ...] = ()
+    """Transverse connectors between the rods."""
+    sides: Literal["both", "left", "right"] = "both"
+    """Instrumented sides."""
+
+
+class Posterior(PosteriorInstrumentation):
+    """Screws and rods from behind; the diseased body stays."""
+
+    kind: Literal["posterior"] = "posterior"
+
+
+def build(spec: Posterior, segment: Segment) -> BuildResult:
+    """Build posterior screws and rods on `segment`.
+
+    Raises
+    ------
+    UsageError
+        Levels are missing or not in the segment, or a screw cannot be placed.
+    """
+    if spec.screws.levels is None:
+        raise UsageError(f"screws: give levels, e.g. [{segment.levels[0]}, {segment.levels[-1]}]")
+    assembly = Assembly()
+    check_crossing(assembly, instrument(assembly, segment, spec, spec.screws.levels))
+    return assembly.result()
+
+
+def instrument(
+    assembly: Assembly, segment: Segment, spec: PosteriorInstrumentation, levels: tuple[str, ...]
+) -> dict[str, list[Screw]]:
+    """Add screws at `levels`, rods through their heads and cross-links; return the screws by level.
+
+    Regions ``implant.screw.<level>.<side>``, ``implant.rod.<side>``, ``implant.crosslink.<n>``.
+    """
+    levels = in_order(segment, levels, "screws")
+    if len(levels) < 2:
+        raise UsageError(f"screws: a rod needs at least two levels, got {', '.join(levels) or 'none'}")
+    sides: tuple[Side, ...] = SIDES if spec.sides == "both" else (spec.sides,)
+    if spec.crosslinks and len(sides) < 2:
+        raise UsageError(f"crosslinks: join two rods, but sides is {spec.sides}; set sides: both")
+    screws = place_pedicle_screws(assembly, segment, spec.screws, levels, sides)
+    stations = [link_station(link, levels) for link in spec.crosslinks]
+    rods = [
+        place_rod(
+            assembly,
+            f"implant.rod.{side}",
+            [screw.head for screw in screws[side]],
+            diameter=spec.rods.diameter_mm,
+            material=spec.rods.material,
+            stations=stations,
+        )
+        for side in sides
+    ]
+    for side, rod in zip(sides, rods, strict=True):
+        _check_clearance(assembly, segment, side, rod.nodes, spec.rods.diameter_mm / 2)
+    if spec.crosslinks:
+        links = [(link.diameter_mm, link.material) for link in spec.crosslinks]
+        place_crosslinks(assembly, "implant.crosslink", rods, links)
+    return {level: [screws[side][i] for side in sides] for i, level in enumerate(levels)}
+
+
+def _check_clearance(assembly: Assembly, segment: Segment, side: Side, nodes: tuple[int, ...], radius: float) -> None:
+    """Record the least distance between rod surface and bone (at rod nodes); warn where the rod cuts into bone."""
+    mesh = segment.mesh
+    points = np.array([assembly.point(n) for n in nodes])
+    distance = project(mesh, boundary_facets(mesh), points).distance
+    inside = locate(mesh, np.arange(mesh.n_cells, dtype=np.int32), points).found
+    gaps = np.where(inside, -distance, distance) - radius
+    worst = int(gaps.argmin())
+    assembly.record(f"rod.{side}.clearance_mm", float(gaps[worst]))
+    if gaps[worst] < 0.0:
+        x, y, z = points[worst]
+        assembly.warn(
+            f"rod.{side}: cuts {-gaps[worst]:.1f} mm into bone near ({x:.0f}, {y:.0f}, {z:.0f}) mm; "
+            "raise head_offset_mm"
+        )
