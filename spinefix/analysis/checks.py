@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from spinefix.analysis.system import System
 from spinefix.errors import CheckError
-from spinefix.mesh.core import F64
+from spinefix.mesh.core import F64, I32
 from spinefix.model.core import LoadCase
 from spinefix.results.solution import Check
 
@@ -40,8 +40,8 @@ def unrestrained(system: System) -> None:
     for group in (*system.solids, *system.beams):
         first = np.repeat(group.conn[:, :1], group.conn.shape[1] - 1, axis=1)
         pairs.append(np.stack([first.ravel(), group.conn[:, 1:].ravel()]))
-    for row in system.links:
-        pairs.append(row.node_pairs())
+    for links in system.links:
+        pairs.append(joined_blocks(links.rows, system.rotation_index))
     for tie in system.model.ties:
         masters = np.unique(np.concatenate([mesh.cell_nodes(np.unique(tie.facets[:, 0]))]))
         pairs.append(np.stack([np.full(len(tie.nodes), masters[0]), tie.nodes]))
@@ -58,6 +58,17 @@ def unrestrained(system: System) -> None:
         raise CheckError(
             f"{len(floating)} of {n_blocks} nodes belong to parts that no support holds: {', '.join(names[:6])}"
         )
+
+
+def joined_blocks(rows: sp.csr_array, rotation_index: I32) -> I32:
+    """Pairs of nodes (2, k) that spring rows join: the first node of each row with all others of the row."""
+    n = len(rotation_index)
+    owner = np.concatenate([np.arange(n), np.flatnonzero(rotation_index >= 0)])
+    table = sp.coo_array(rows)
+    node = owner[table.col // 3]
+    first = np.full(rows.shape[0], n)
+    np.minimum.at(first, table.row, node)
+    return np.stack([first[table.row], node])
 
 
 def all_checks(

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.sparse as sp
 
 from spinefix.analysis import checks
-from spinefix.analysis.system import System, beam_groups, rotation_index, solid_groups
+from spinefix.analysis.system import System, active_blocks, beam_groups, link_rows, rotation_index, solid_groups
 from spinefix.errors import CheckError
 from spinefix.fem import assembly, constraints, linsolve
-from spinefix.fem import links as link_rows
+from spinefix.fem.links import link_stiffness
 from spinefix.mesh.core import F64
 from spinefix.model.core import LoadCase, Model
 from spinefix.results.solution import Solution
@@ -45,15 +44,19 @@ def build_system(model: Model, watch: Stopwatch | None = None) -> System:
     index = rotation_index(model)
     solids, beams = solid_groups(model), beam_groups(model)
     watch.lap("groups")
-    K = assembly.assemble(model.mesh.points, solids, beams, index)
+    pattern = assembly.build_pattern(model.mesh.n_points, solids, beams, index)
+    watch.lap("pattern")
+    K = assembly.assemble(model.mesh.points, solids, beams, index, pattern=pattern)
     watch.lap("assemble")
-    rows = link_rows.build(model, index)
-    if rows:
-        K = K + sum((link_rows.link_stiffness(r) for r in rows[1:]), link_rows.link_stiffness(rows[0]))
+    active = active_blocks(solids, beams, index)
+    rows = link_rows(model, 3 * len(active))
+    springs = link_stiffness(rows, 3 * len(active))
     watch.lap("interfaces")
-    elimination = constraints.build_elimination(model, index, K)
+    elimination = constraints.build_elimination(
+        model.mesh, index, active, supports=model.supports, couplings=model.couplings, ties=model.ties
+    )
     watch.lap("constraints")
-    return System(model, solids, beams, rows, index, sp.csr_array(K), elimination)
+    return System(model, solids, beams, rows, index, K, springs, elimination)
 
 
 def load_vectors(system: System, cases: Sequence[LoadCase]) -> F64:
@@ -102,26 +105,27 @@ def solve(model: Model, cases: Sequence[LoadCase], *, linear_solver: str = "auto
     system = build_system(model, watch)
     T = system.elimination
     checks.unrestrained(system)
-    K_reduced = constraints.reduce(system.stiffness, T)
+    K = T.reduce(system.stiffness, system.link_stiffness)
     watch.lap("reduce")
-    factor = linsolve.factorize(K_reduced, solver=linear_solver)
-    watch.lap("factorize")
     loads = load_vectors(system, cases)
-    flat = loads.reshape(len(cases), -1)
-    q = factor.solve(np.ascontiguousarray((T.matrix.T @ flat.T)))
-    u = (T.matrix @ q).T
+    flat = loads.reshape(len(cases), -1).T
+    with linsolve.factorize(K, linear_solver) as factor:
+        watch.lap("factorize")
+        u = T.expand(factor.solve(T.reduce_force(flat)))
+        report = factor.report
     watch.lap("solve")
-    internal = (system.stiffness @ u.T).T
-    reactions = constraints.support_reactions(T, internal - flat).reshape(loads.shape)
-    results = checks.all_checks(system, cases, u.reshape(loads.shape), loads, reactions, internal.reshape(loads.shape))
+    internal = system.internal(u)
+    reactions = np.stack([T.reactions(r) for r in (internal - flat).T])
+    shape = loads.shape
+    results = checks.all_checks(
+        system, cases, u.T.reshape(shape), loads, reactions.reshape(shape), internal.T.reshape(shape)
+    )
     watch.lap("checks")
-    report = factor.report
-    factor.release()
     solution = Solution(
         cases=tuple(c.name for c in cases),
-        u=u.reshape(loads.shape),
+        u=np.ascontiguousarray(u.T).reshape(shape),
         loads=loads,
-        reactions=reactions,
+        reactions=reactions.reshape(shape),
         rotation_index=system.rotation_index,
         checks=results,
         solver=report.as_dict(),

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from spinefix import materials as laws
 from spinefix.errors import MaterialError
 from spinefix.fem import assembly, constraints, links
-from spinefix.fem.beams import beam_axes
-from spinefix.mesh.core import F64, I32
+from spinefix.fem.beams import BeamGroup, beam_axes
+from spinefix.mesh.core import F64, I32, Bool
 from spinefix.model.core import Model
 
 
@@ -25,22 +25,30 @@ class System:
     solids, beams : tuple of element groups
     links : tuple of spring rows (ligaments, facet joints, embeddings)
     rotation_index : (n_points,) int32
-    stiffness : csr (n_dof, n_dof) [N/mm, N, N mm]
+    stiffness : bsr (n_dof, n_dof) [N/mm, N, N mm]
+        Of all elements.
+    link_stiffness : csr (n_dof, n_dof)
+        Of all interfaces; few entries, so kept apart.
     elimination : the map u = T q
     """
 
     model: Model
     solids: tuple[assembly.SolidGroup, ...]
-    beams: tuple[assembly.BeamGroup, ...]
+    beams: tuple[BeamGroup, ...]
     links: tuple[links.Links, ...]
     rotation_index: I32
-    stiffness: sp.csr_array
+    stiffness: sp.bsr_array
+    link_stiffness: sp.csr_array
     elimination: constraints.Elimination
 
     @property
     def n_blocks(self) -> int:
         """Number of 3-component blocks: translations of all points, then rotations."""
         return self.model.mesh.n_points + int(self.rotation_index.max(initial=-1)) + 1
+
+    def internal(self, u: F64) -> F64:
+        """Forces (n_dof, cases) [N, N mm] that hold the structure in the displacements u (n_dof, cases)."""
+        return np.asarray(self.stiffness @ u + self.link_stiffness @ u)
 
 
 def rotation_index(model: Model) -> I32:
@@ -73,7 +81,6 @@ def solid_groups(model: Model) -> tuple[assembly.SolidGroup, ...]:
             members = [i for i in np.unique(ids) if model.materials[i].formulation == formulation]
             mine = cells[np.isin(ids, members)]
             D, d_id = elasticity_table(model, mine)
-            n_q = assembly.n_quadrature(block.kind)
             groups.append(
                 assembly.SolidGroup(
                     kind=block.kind,
@@ -82,7 +89,7 @@ def solid_groups(model: Model) -> tuple[assembly.SolidGroup, ...]:
                     conn=block.conn[mine - cells[0]],
                     D=D,
                     d_id=d_id,
-                    scale=np.ascontiguousarray(model.scale[mine, :n_q]),
+                    scale=assembly.point_scale(block.kind, model.scale[mine]),
                 )
             )
     return tuple(groups)
@@ -103,7 +110,7 @@ def elasticity_table(model: Model, cells: I32) -> tuple[F64, I32]:
     return np.ascontiguousarray(np.concatenate(tables)), row
 
 
-def beam_groups(model: Model) -> tuple[assembly.BeamGroup, ...]:
+def beam_groups(model: Model) -> tuple[BeamGroup, ...]:
     """Collect the beam elements with their section constants and local axes."""
     groups = []
     offset = 0
@@ -117,7 +124,7 @@ def beam_groups(model: Model) -> tuple[assembly.BeamGroup, ...]:
         G = E / (2.0 * (1.0 + np.array([m["nu"] for m in stuff])))
         sections = [model.sections[i] for i in model.section_id[cells]]
         groups.append(
-            assembly.BeamGroup(
+            BeamGroup(
                 cells=cells,
                 conn=block.conn,
                 E=E,
@@ -132,3 +139,23 @@ def beam_groups(model: Model) -> tuple[assembly.BeamGroup, ...]:
             )
         )
     return tuple(groups)
+
+
+def link_rows(model: Model, n_dof: int) -> tuple[links.Links, ...]:
+    """Rows of all interfaces: ligaments, facet joints, embedded screws."""
+    return (
+        *(links.point_links(model.mesh, s, n_dof) for s in model.point_springs),
+        *(links.surface_links(model.mesh, s, n_dof) for s in model.surface_springs),
+        *(links.embedded_links(model.mesh, rotation_index(model), e, n_dof) for e in model.embeddings),
+    )
+
+
+def active_blocks(solids: tuple[assembly.SolidGroup, ...], beams: tuple[BeamGroup, ...], index: I32) -> Bool:
+    """Blocks with stiffness of their own (n_blocks,): nodes of elements, rotations of beam nodes."""
+    n = len(index)
+    out = np.zeros(n + int(index.max(initial=-1)) + 1, bool)
+    for group in (*solids, *beams):
+        out[group.conn] = True
+    for beam in beams:
+        out[n + index[beam.conn]] = True
+    return out

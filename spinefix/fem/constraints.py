@@ -93,7 +93,7 @@ class Elimination:
         ConstraintError
             A force acts on a dof that nothing holds.
         """
-        lost = np.abs(f[self.orphan]).reshape(len(self.orphan), -1).any(axis=1)
+        lost = np.abs(f[self.orphan].reshape(len(self.orphan), f.size // len(f))).any(axis=1)
         if lost.any():
             block, axis = divmod(int(self.orphan[np.argmax(lost)]), 3)
             raise ConstraintError(f"a load acts on component {'xyz'[axis]} of block {block}, which has no stiffness")

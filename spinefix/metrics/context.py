@@ -11,7 +11,7 @@ import numpy as np
 
 from spinefix.analysis.system import System
 from spinefix.anatomy.segment import Segment
-from spinefix.fem import recover
+from spinefix.fem import beams, recover
 from spinefix.mesh.core import F64, I32
 from spinefix.model.core import LoadCase
 from spinefix.results.solution import Solution
@@ -113,10 +113,13 @@ class Context:
             u = self.solution.blocks(case)
             out = []
             for g in self.system.beams:
-                forces = recover.beam_end_forces(model.mesh.points, g, u, self.solution.rotation_index)
+                forces = beams.beam_end_forces(model.mesh.points, g, self.solution.rotation_index, u)
                 sections = [model.sections[i] for i in model.section_id[g.cells]]
-                length = np.linalg.norm(model.mesh.points[g.conn[:, 1]] - model.mesh.points[g.conn[:, 0]], axis=1)
-                out.append(BeamField(g.cells, forces, recover.beam_von_mises(forces, sections), length))
+                extent_y = np.array([s.extent_y for s in sections])
+                extent_z = np.array([s.extent_z for s in sections])
+                circular = np.array([s.round for s in sections])
+                stress = beams.beam_stress(forces, g, extent_y, extent_z, circular)
+                out.append(BeamField(g.cells, forces, stress, beams.beam_lengths(model.mesh.points, g)))
             self._beam[case] = tuple(out)
         return self._beam[case]
 

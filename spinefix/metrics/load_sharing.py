@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from spinefix.fem import assembly, beams
+from spinefix.fem import assembly
+from spinefix.fem.links import EmbeddedLinks
 from spinefix.mesh.core import F64, I32, Bool
 from spinefix.metrics.context import Context, Row
 from spinefix.metrics.stress import POSTERIOR
@@ -92,24 +93,23 @@ def section_forces(ctx: Context, case: str, level: str) -> dict[str, F64]:
             nodes = group.conn[cross[mine]].ravel()
             f = force[mine].reshape(-1, 3)
             total[PARTS[p]] += resultant(nodes, points[nodes], f, np.zeros_like(f), above, frame.origin)
-    blocks = ctx.solution.blocks(case)
-    for beam in ctx.system.beams:
+    for beam, found in zip(ctx.system.beams, ctx.beam_fields(case), strict=True):
         side = above[beam.conn]
-        cross = np.flatnonzero(side.any(axis=1) & ~side.all(axis=1)).astype(np.int32)
-        force6 = beams.end_loads(points, beam, blocks, ctx.solution.rotation_index)
-        for k in cross:
+        for k in np.flatnonzero(side.any(axis=1) & ~side.all(axis=1)):
+            # Section forces act on the part before the section: on the first node with the opposite sign.
+            f = np.array([-1.0, 1.0])[:, None, None] * (found.forces[k].reshape(2, 2, 3) @ beam.axes[k])
             nodes = beam.conn[k]
-            f = force6[k]
             name = PARTS[part[beam.cells[k]]]
-            total[name] += resultant(nodes, points[nodes], f[:, :3], f[:, 3:], above, frame.origin)
+            total[name] += resultant(nodes, points[nodes], f[:, 0], f[:, 1], above, frame.origin)
+    blocks = ctx.solution.blocks(case)
     n = len(points)
     nodes = np.arange(n, dtype=np.int32)
     rotational = np.flatnonzero(ctx.solution.rotation_index >= 0)
     for rows in ctx.system.links:
-        f = rows.nodal_forces(blocks)
+        f = rows.nodal_forces(blocks.ravel()).reshape(-1, 3)
         moment = np.zeros((n, 3))
         moment[rotational] = f[n + ctx.solution.rotation_index[rotational]]
-        name = "screws" if rows.kind == "embedding" else "ligaments"
+        name = "screws" if isinstance(rows, EmbeddedLinks) else "ligaments"
         total[name] += resultant(nodes, points, f[:n], moment, above, frame.origin)
     rotate = frame.axes.T
     return {p: np.concatenate([rotate @ v[:3], rotate @ v[3:]]) for p, v in total.items()}

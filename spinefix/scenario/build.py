@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spinefix import library
+from spinefix.anatomy.blocks import build_f1717_blocks
+from spinefix.anatomy.builder import build_segment
 from spinefix.anatomy.segment import Segment
-from spinefix.errors import UsageError
 from spinefix.implants import CONSTRUCTS, BuildResult
 from spinefix.lesions import LesionField, lesion_scale
+from spinefix.library import devices
+from spinefix.library.tissues import materials, of_region
 from spinefix.loads import LOADS
 from spinefix.mesh.core import I32, Mesh, keep_cells, merge
 from spinefix.model.core import Coupling, Embedding, LoadCase, Material, Model, PointSprings, Support, Tie
@@ -36,6 +38,37 @@ class Specimen:
     segment: Segment
     tissues: Mapping[str, Material]
     lesion: LesionField | None
+
+    def record(self) -> dict[str, Any]:
+        """What the manifest keeps of the specimen: levels, size, dimensions, lesions as they came out."""
+        reports = self.lesion.reports if self.lesion else ()
+        return {
+            "levels": list(self.segment.levels),
+            "elements": self.segment.mesh.n_cells,
+            "nodes": self.segment.mesh.n_points,
+            "dimensions_mm": {k: dict(v.dimensions) for k, v in self.segment.vertebrae.items()},
+            "lesions": [asdict(r) for r in reports],
+        }
+
+
+def build_specimen(study: Study) -> Specimen:
+    """Build the segment, its tissues and the lesion field of a study.
+
+    Raises
+    ------
+    UsageError
+        A level, tissue or lesion cannot be built.
+    """
+    spec = study.segment
+    if spec.kind == "f1717_blocks":
+        return Specimen(build_f1717_blocks(spec), {"block": devices.material(spec.material)}, None)
+    segment = build_segment(spec.levels, spec.refinement())
+    rings = len({k.rpartition(".")[2] for k in segment.mesh.cells if ".disc.annulus." in k})
+    tissues = materials(study.tissues, annulus_rings=rings)
+    lesion = None
+    if study.lesions:
+        lesion = lesion_scale(segment, study.lesions, {k: m.parameters["E_MPa"] for k, m in tissues.items()})
+    return Specimen(segment, tissues, lesion)
 
 
 @dataclass(frozen=True)
@@ -92,9 +125,9 @@ def build_arm(study: Study, specimen: Specimen, name: str) -> ArmModel:
         material_id[cells] = materials.index(material)
 
     for region, cells in bone.cells.items():
-        assign(cells, tissue_of(specimen.tissues, region))
+        assign(cells, of_region(region, specimen.tissues))
     for region, material_name in construct.materials.items():
-        assign(construct.mesh.select(region) + cell_offset[1], library.implant_material(material_name).material())
+        assign(construct.mesh.select(region) + cell_offset[1], devices.material(material_name))
 
     scale = np.ones((mesh.n_cells, 8))
     fibres = np.zeros((mesh.n_cells, 2, 3))
@@ -184,22 +217,6 @@ def boundary(segment: Segment, reference: int) -> tuple[tuple[Coupling, ...], tu
     guide = Support("upper pin", np.array([reference], np.int32), (True, True, False), pin)
     foot = Support("lower pin", np.array([reference + 1], np.int32), (True, True, True), pin)
     return (upper, lower), (guide, foot)
-
-
-def tissue_of(tissues: Mapping[str, Material], region: str) -> Material:
-    """Material of an anatomical region: the entry with the longest matching name below the level.
-
-    Raises
-    ------
-    UsageError
-        No tissue is given for the region.
-    """
-    part = region.partition(".")[2]
-    while part:
-        if part in tissues:
-            return tissues[part]
-        part = part.rpartition(".")[0]
-    raise UsageError(f"no tissue is given for region {region!r}; known: {', '.join(sorted(tissues))}")
 
 
 def region_exists(mesh: Mesh, name: str) -> bool:
