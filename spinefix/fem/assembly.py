@@ -1,7 +1,7 @@
 """From groups of elements to the global stiffness matrix in 3 x 3 blocks.
 
-Block numbering: the translation of node i is block i, its rotation is block ``n_points + rotation_index[i]``. Vectors are
-(n_blocks, 3); the flat dof number is ``3 * block + component``.
+Block numbering: the translation of node i is block i, its rotation is block ``n_points + rotation_index[i]``. Vectors
+are (n_blocks, 3); the flat dof number is ``3 * block + component``.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class SolidGroup:
             ("cells", np.int32),
             ("conn", np.int32),
             ("d_id", np.int32),
-            ("D", float),
-            ("scale", float),
+            ("D", np.float64),
+            ("scale", np.float64),
         ):
             object.__setattr__(self, name, kernel_array(getattr(self, name), dtype))
         element = ELEMENTS[self.kind]
@@ -162,7 +162,7 @@ def kernel_tables(group: SolidGroup) -> KernelTables:
     element = ELEMENTS[group.kind]
     incompatible = group.formulation == "incompatible"
     bubble = np.ascontiguousarray(-2.0 * element.points) if incompatible else np.zeros((element.n_points, 0))
-    dN, w = kernel_array(element.dN, float), kernel_array(element.weights, float)
+    dN, w = kernel_array(element.dN, np.float64), kernel_array(element.weights, np.float64)
     return KernelTables(dN, w, gradient(group.kind, _CENTRE)[0], bubble, FORMULATIONS[group.formulation])
 
 
@@ -218,7 +218,7 @@ def assemble(
     MeshError
         An element is inside out or degenerate.
     """
-    points = kernel_array(points, float)
+    points = kernel_array(points, np.float64)
     if pattern is None:
         pattern = build_pattern(len(points), solids, beams, rotation_index)
     data = np.empty((len(pattern.indices), 3, 3))
@@ -296,12 +296,12 @@ def element_forces(points: F64, group: SolidGroup, u: F64, subset: I32 | None = 
 
 def solid_response(points: F64, group: SolidGroup, u: F64, subset: I32 | None = None) -> tuple[F64, F64, F64, F64]:
     """Return strain (t, q, 6), stress (t, q, 6) [MPa], volume (t, q) [mm^3] and nodal force (t, m, 3) [N]."""
-    points = kernel_array(points, float)
+    points = kernel_array(points, np.float64)
     elements = np.arange(len(group), dtype=np.int32) if subset is None else kernel_array(subset, np.int32)
     t = kernel_tables(group)
     n, q, m = len(elements), len(t.w), group.conn.shape[1]
     strain, stress, volume, force = np.empty((n, q, 6)), np.empty((n, q, 6)), np.empty((n, q)), np.empty((n, m, 3))
-    displacement = kernel_array(u[: len(points)], float)
+    displacement = kernel_array(u[: len(points)], np.float64)
     status = kernels.solid_response(
         points, group.conn, group.D, group.d_id, group.scale, t.dN, t.w, t.dN0, t.bubble, t.formulation,
         elements, displacement, strain, stress, volume, force,

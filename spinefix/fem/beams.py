@@ -154,21 +154,22 @@ def beam_end_forces(points: F64, group: BeamGroup, rotation_index: I32, u: F64) 
     Returns
     -------
     (b, 2, 6) float64 [N, N mm]
-        N, Vy, Vz, T, My, Mz that the part beyond the section (towards +x) exerts on the part before it; N > 0 is tension.
+        N, Vy, Vz, T, My, Mz that the part beyond the section (towards +x) exerts on the part before it, so that
+        N > 0 is tension.
     """
     blocks = beam_blocks(group, rotation_index, len(points))
     local_u = np.einsum("bij,bxj->bxi", group.axes, u[blocks]).reshape(-1, 12)
     forces = np.einsum("bij,bj->bi", local_stiffness(points, group), local_u).reshape(-1, 2, 6)
     forces[:, 0] *= -1.0
-    return forces
+    return np.asarray(forces)
 
 
 def beam_stress(forces: F64, group: BeamGroup, extent_y: F64, extent_z: F64, circular: NDArray[np.bool_]) -> F64:
     """Greatest von Mises stress at the outer fibre of each section.
 
-    Axial and bending stress are added at the worst fibre, bending vectorially where the section is circular; torsion adds
-    a shear of ``T r / J``. In a rectangle that uses the full short side in place of r, which is never too small (Roark's
-    formulas). Transverse shear is left out, as it vanishes at the outer fibre.
+    Axial and bending stress are added at the worst fibre, bending vectorially where the section is circular; torsion
+    adds a shear of ``T r / J``. In a rectangle that uses the full short side in place of r, which is never too small
+    (Saint-Venant torsion; exact for a thin strip). Transverse shear is left out, as it vanishes at the outer fibre.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
 """Solid elements: stiffness, strain and internal force of single elements, and the loops over many.
 
 One set of kernels serves all kinds, because shape functions come in as tables. An element has ``m`` nodes and, with
-incompatible modes, three more columns whose "nodes" are internal; ``n`` counts both. Local dofs are ordered by component
-first, ``i * n + a``, so that inner loops run over contiguous memory.
+incompatible modes, three more columns whose "nodes" are internal; ``n`` counts both. Local dofs are ordered by
+component first, ``i * n + a``, so that inner loops run over contiguous memory.
 
-All three formulations are integrals of products of gradients with an elasticity that is constant but for a scalar factor
-per integration point. So the products are integrated first, ``M_jl[a, b] = int s g_a,j g_b,l dv``, and contracted with
-the elasticity once, ``K_ik[a, b] = C_ijkl M_jl[a, b]``, which halves the work of the usual B^T D B at each point.
+All three formulations are integrals of products of gradients with an elasticity that is constant but for a scalar
+factor per integration point. So the products are integrated first, ``M_jl[a, b] = int s g_a,j g_b,l dv``, and
+contracted with the elasticity once, ``K_ik[a, b] = C_ijkl M_jl[a, b]``; that is half the work of B^T D B at each point.
 
 References
 ----------
@@ -28,7 +28,7 @@ STANDARD, BBAR, INCOMPATIBLE = 0, 1, 2
 
 
 @kernel
-def _invert(J: Any, out_inv: Any) -> float:
+def _invert(J: Any, out_inv: Any) -> Any:
     """Invert a 3 x 3 matrix; return its determinant."""
     c00 = J[1, 1] * J[2, 2] - J[1, 2] * J[2, 1]
     c10 = J[1, 2] * J[2, 0] - J[1, 0] * J[2, 2]
@@ -59,7 +59,7 @@ def _jacobian(X: Any, dN: Any, out_J: Any) -> None:
 
 
 @kernel
-def element_gradients(X: Any, dN: Any, w: Any, dN0: Any, bubble: Any, work: Any, out_g: Any, out_dv: Any) -> int:
+def element_gradients(X: Any, dN: Any, w: Any, dN0: Any, bubble: Any, work: Any, out_g: Any, out_dv: Any) -> Any:
     """Gradients of all columns of one element at its integration points.
 
     X (m, 3); dN (q, m, 3); w (q,); dN0 (m, 3) reference gradients at the centre; bubble (q, b) derivative of bubble k
@@ -111,7 +111,7 @@ def gradient_products(g: Any, dv: Any, scale: Any, out_M: Any) -> None:
 
 @kernel
 def contract(C: Any, M: Any, n: int, out_K: Any) -> None:
-    """K[i n + a, k n + b] = C_ijkl M[j n + a, l n + b]; C (9, 9) with rows 3 i + j, columns 3 k + l; K made symmetric."""
+    """K[i n + a, k n + b] = C_ijkl M[j n + a, l n + b], made symmetric; C (9, 9) with rows 3 i + j, columns 3 k + l."""
     for i in range(3):
         for k in range(i, 3):
             c00, c01, c02 = C[3 * i, 3 * k], C[3 * i, 3 * k + 1], C[3 * i, 3 * k + 2]
@@ -150,8 +150,8 @@ def _mean_gradient(g: Any, dv: Any, out_mean: Any) -> None:
 def add_mean_dilatation(g: Any, dv: Any, scale: Any, Q: Any, kappa: float, mean: Any, rank: Any, out_K: Any) -> None:
     """Complete the B-bar matrix, out_K = contract(deviatoric part of C) on entry.
 
-    With ``d_ij = C_ijkk``, ``kappa = d_ii``, ``Q = d / 3 - kappa / 9 I``, ``h_a = int s g_a``, ``S = int s`` and the mean
-    gradient ``G_a``, the terms that hold the dilatation are ``r G^T + G r^T`` with ``r = Q h + kappa S / 18 G``.
+    With ``d_ij = C_ijkk``, ``kappa = d_ii``, ``Q = d / 3 - kappa / 9 I``, ``h_a = int s g_a``, ``S = int s`` and the
+    mean gradient ``G_a``, the terms that hold the dilatation are ``r G^T + G r^T`` with ``r = Q h + kappa S / 18 G``.
     mean, rank (3, n) are work arrays.
     """
     n = g.shape[2]
@@ -176,7 +176,7 @@ def add_mean_dilatation(g: Any, dv: Any, scale: Any, Q: Any, kappa: float, mean:
 
 
 @kernel
-def _cholesky(A: Any) -> int:
+def _cholesky(A: Any) -> Any:
     """Lower Cholesky factor in place; return 1 where A is not positive definite."""
     for j in range(A.shape[0]):
         d = A[j, j]
@@ -195,7 +195,7 @@ def _cholesky(A: Any) -> int:
 
 
 @kernel
-def condense(K: Any, m: int, inner: Any, cross: Any, out_K: Any) -> int:
+def condense(K: Any, m: int, inner: Any, cross: Any, out_K: Any) -> Any:
     """Eliminate the internal columns of K (3 n, 3 n) into out_K (3 m, 3 m); inner (9, 9), cross (9, 3 m) are work."""
     n = K.shape[0] // 3
     b = n - m
@@ -253,11 +253,11 @@ def assemble_solids(
     last_row: int,
     bmap: Any,
     out_data: Any,
-) -> int:
+) -> Any:
     """Add the stiffness of `elements` to the rows [first_row, last_row) of the block matrix.
 
-    points (n, 3) [mm]; conn (e, m); C (k, 9, 9), Q (k, 3, 3), kappa (k,) [MPa]; d_id (e,); scale (e, q) [1]; tables as in
-    `element_gradients`; elements (t,) ids to visit; bmap (e, m, m) block numbers; out_data (nb, 3, 3) [N/mm].
+    points (n, 3) [mm]; conn (e, m); C (k, 9, 9), Q (k, 3, 3), kappa (k,) [MPa]; d_id (e,); scale (e, q) [1]; tables as
+    in `element_gradients`; elements (t,) ids to visit; bmap (e, m, m) block numbers; out_data (nb, 3, 3) [N/mm].
     return  0, or 1 + id of the first element with a Jacobian that is not positive
     """
     m = conn.shape[1]
@@ -335,8 +335,8 @@ def _force(g: Any, sig: Any, dv: float, out_f: Any) -> None:
 
 
 @kernel
-def _internal_modes(g: Any, dv: Any, scale: Any, D: Any, eps: Any, m: int, K: Any, f: Any, sig: Any, out_a: Any) -> int:
-    """Amplitudes (3, 3) of the incompatible modes that balance the compatible strains eps (q, 6); K (9, 9), f (9,) work."""
+def _internal_modes(g: Any, dv: Any, scale: Any, D: Any, eps: Any, m: int, K: Any, f: Any, sig: Any, out_a: Any) -> Any:
+    """Amplitudes (3, 3) of the incompatible modes that balance the strains eps (q, 6); K (9, 9), f (9,) are work."""
     K[:] = 0.0
     out_a[:] = 0.0
     column = np.zeros((3, 3))
@@ -390,11 +390,11 @@ def solid_response(
     out_stress: Any,
     out_volume: Any,
     out_force: Any,
-) -> int:
+) -> Any:
     """Strain, stress, volume and internal force of `elements` under the displacements u (n, 3).
 
-    D (k, 6, 6) [MPa]; out_strain, out_stress (t, q, 6); out_volume (t, q) [mm^3]; out_force (t, m, 3) [N], all in the order
-    of `elements`. Other arguments as in `assemble_solids`.
+    D (k, 6, 6) [MPa]; out_strain, out_stress (t, q, 6); out_volume (t, q) [mm^3]; out_force (t, m, 3) [N], all in the
+    order of `elements`. Other arguments as in `assemble_solids`.
     return  0, or 1 + id of the first element with a Jacobian that is not positive
     """
     m = conn.shape[1]

@@ -46,7 +46,7 @@ def strain_energy(points: F64, group: SolidGroup, u: F64) -> F64:
 
 
 def volumes(points: F64, group: SolidGroup) -> F64:
-    """Return the volume (e, q) [mm^3] that each integration point stands for; negative where an element is inside out."""
+    """Return the volume (e, q) [mm^3] of each integration point; negative where an element is inside out."""
     element = ELEMENTS[group.kind]
     J = np.einsum("qmd,emi->eqdi", element.dN, points[group.conn], optimize=True)
     return np.asarray(np.linalg.det(J) * element.weights)
@@ -62,14 +62,14 @@ def von_mises(s: F64) -> F64:
 
 def principal(s: F64) -> F64:
     """Return the principal stresses (..., 3), greatest first, of Voigt stresses (..., 6)."""
-    return np.linalg.eigvalsh(stress_tensor(s))[..., ::-1]
+    return np.asarray(np.linalg.eigvalsh(stress_tensor(s))[..., ::-1], np.float64)
 
 
 def weighted_percentile(values: F64, weights: F64, percent: float) -> float:
     """Return the value below which `percent` of the total weight lies.
 
-    The smallest value whose share of the weight, counted up to and with it, reaches the percentage. A volume-weighted high
-    percentile is far less a matter of one distorted element or one singular corner than the maximum.
+    The smallest value whose share of the weight, counted up to and with it, reaches the percentage. A volume-weighted
+    high percentile depends far less on one distorted element or one singular corner than the maximum does.
 
     Raises
     ------
