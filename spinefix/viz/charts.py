@@ -74,7 +74,7 @@ def stiffness_ratio(run: RunFolder) -> Figure | None:
     if np.nanmax(values) > 12.0 * max(np.nanmin(values[values > 0.0]), 1e-9):
         axes.set_yscale("log")
         axes.set_ylabel("stiffness / stiffness of intact [1], log scale")
-    axes.set_title(_titled("Stiffness relative to the intact spine", np.isfinite(errors).any()), **_TITLE)
+    axes.set_title(_titled("Stiffness relative to the intact spine", bool(np.isfinite(errors).any())), **_TITLE)
     _arm_legend(axes, run)
     return figure
 

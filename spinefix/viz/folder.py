@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spinefix.errors import UsageError
+from spinefix.results import table
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Row:
     stiffness_ratio_to_intact: float
     converged: bool
     mesh_error_pct: float = math.nan
+    mesh_error_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,12 @@ class RunFolder:
         Only the values at the largest load factor reached.
     manifest : mapping
         ``manifest.json`` as it is; empty if absent.
-    regions : mapping, region id in the VTU files -> region name
     """
 
     path: Path
     rows: tuple[Row, ...]
     metrics: tuple[Metric, ...] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict)
-    regions: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -101,6 +100,12 @@ class RunFolder:
         directions = _ordered([*self.directions, *(m.direction for m in self.metrics)])
         return [(a, d) for d in directions for a in self.arms if self.field_file(a, d).is_file()]
 
+    def regions(self, arm: str) -> dict[int, str]:
+        """Names of the numbers in the cell array ``region_id`` of an arm's fields."""
+        fields = self.path / "fields"
+        names = _json(fields / f"regions_{arm}.json") or _json(fields / "regions.json")
+        return {int(k): str(v) for k, v in names.items()}
+
     def figure(self, name: str) -> Path:
         """Where the figure `name` is, or would be."""
         return self.path / "figures" / f"{name}.png"
@@ -115,25 +120,19 @@ def read_run(folder: Path | str) -> RunFolder:
         `folder` holds no readable ``comparison.csv``.
     """
     path = Path(folder)
-    table = path / "comparison.csv"
-    if not table.is_file():
+    comparison = path / "comparison.csv"
+    if not comparison.is_file():
         raise UsageError(f"{path}: no comparison.csv here; give the folder that 'spinefix run' wrote")
-    rows = tuple(_row(line, table) for line in _lines(table))
+    rows = tuple(_row(line, comparison) for line in table.read(comparison))
     if not rows:
-        raise UsageError(f"{table}: no rows")
+        raise UsageError(f"{comparison}: no rows")
     metrics = path / "metrics.csv"
     return RunFolder(
         path=path,
         rows=rows,
-        metrics=_last([_metric(line) for line in _lines(metrics)]) if metrics.is_file() else (),
+        metrics=_last([_metric(line) for line in table.read(metrics)]) if metrics.is_file() else (),
         manifest=_json(path / "manifest.json"),
-        regions={int(k): str(v) for k, v in _json(path / "fields" / "regions.json").items()},
     )
-
-
-def _lines(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def _number(text: str | None) -> float:
@@ -154,6 +153,7 @@ def _row(line: Mapping[str, str], path: Path) -> Row:
             stiffness_ratio_to_intact=_number(line["stiffness_ratio_to_intact"]),
             converged=line["converged"].strip().lower() in ("true", "1", "yes"),
             mesh_error_pct=_number(line.get("mesh_error_pct")),
+            mesh_error_source=line.get("mesh_error_source") or "",
         )
     except KeyError as error:
         raise UsageError(f"{path}: column {error.args[0]!r} is missing") from None

@@ -145,7 +145,8 @@ def find_scales(run: RunFolder, cases: Sequence[tuple[str, str]] | None = None, 
         part, von_mises = np.asarray(grid["part"]), np.asarray(grid["von_mises"], float)
         stress["implant"].append(von_mises[part >= IMPLANT_SOLID])
         stress["bone"].append(von_mises[part == BONE])
-        points, u = np.asarray(grid.points, float), np.asarray(grid["displacement"], float)
+        used = np.unique(grid.cell_connectivity)  # resection leaves points behind
+        points, u = np.asarray(grid.points, float)[used], np.asarray(grid["displacement"], float)[used]
         undeformed += [points.min(axis=0), points.max(axis=0)]
         reach.append((points, u))
         largest = max(largest, float(np.linalg.norm(u, axis=1).max(initial=0.0)))

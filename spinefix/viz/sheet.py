@@ -29,12 +29,12 @@ def draw_case(
     target: Path,
     *,
     surface: scene.Surface = "implants",
-    views: Sequence[str] = ("lateral", "posterior", "oblique"),
+    views: Sequence[str] = (),
     height: int = 640,
 ) -> None:
     """Write a picture of one arm under one load, seen from several sides."""
     grid = scene.read_grid(run, arm, direction)
-    sights = [scene.VIEWS[v] for v in views]
+    sights = [scene.VIEWS[v] for v in views or ("lateral", "posterior", "oblique")]
     row = scene.panels(grid, scales, sights, surface=surface, height=height)
     title = ", ".join(filter(None, [style.label(arm), style.label(direction), _load(run, direction)]))
     sheet = _sheet(
@@ -44,7 +44,7 @@ def draw_case(
         title,
         scales,
         surface,
-        level_marks(run, grid),
+        level_marks(run.regions(arm), grid),
     )
     _save(sheet, target)
 
@@ -57,18 +57,20 @@ def draw_comparison(
     *,
     arms: Sequence[str] = (),
     surface: scene.Surface = "implants",
-    views: Sequence[str] = ("lateral", "posterior"),
+    views: Sequence[str] = (),
     height: int = 560,
 ) -> None:
     """Write one picture of all arms under one load: the same cameras, deformation factor and colour range."""
     shown = [a for a in (arms or run.arms) if (a, direction) in run.cases()]
-    sights = [scene.VIEWS[v] for v in views]
-    columns, notes, marks = [], [], {}
+    sights = [scene.VIEWS[v] for v in views or ("lateral", "posterior")]
+    columns: list[list[scene.Panel]] = []
+    notes: list[str] = []
+    marks: dict[str, scene.F64] = {}
     for arm in shown:
         grid = scene.read_grid(run, arm, direction)
         columns.append(scene.panels(grid, scales, sights, surface=surface, height=height))
         notes.append(peak_note(grid, surface))
-        marks = {**level_marks(run, grid), **marks}
+        marks = {**level_marks(run.regions(arm), grid), **marks}
     if not columns:
         scene.read_grid(run, run.arms[0], direction)  # says which fields there are
     rows = [list(row) for row in zip(*columns, strict=True)]
@@ -85,14 +87,14 @@ def peak_note(grid: Any, surface: scene.Surface) -> str:
     return f"max {_rounded(float(np.nanmax(von_mises[chosen])))} MPa"
 
 
-def level_marks(run: RunFolder, grid: Any) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+def level_marks(regions: Mapping[int, str], grid: Any) -> dict[str, scene.F64]:
     """Middle of each vertebral body [mm], undeformed, by level."""
     if "region_id" not in grid.cell_data:
         return {}
     ids = np.asarray(grid["region_id"])
     centres = np.asarray(grid.cell_centers().points, float)
     levels: dict[str, list[int]] = {}
-    for number, name in run.regions.items():
+    for number, name in regions.items():
         level, _, rest = name.partition(".")
         if rest.startswith("body") and "-" not in level:
             levels.setdefault(level, []).append(number)
@@ -115,7 +117,7 @@ def _sheet(
     title: str,
     scales: scene.Scales,
     surface: scene.Surface,
-    marks: Mapping[str, np.ndarray[Any, np.dtype[np.float64]]],
+    marks: Mapping[str, scene.F64],
 ) -> Figure:
     """Place the panels at their own size, so that one millimetre is as long everywhere."""
     widths = [max(row[i].image.shape[1] for row in rows) * INCH_PER_PIXEL for i in range(len(rows[0]))]
@@ -147,7 +149,7 @@ def _sheet(
     return figure
 
 
-def _place(axes: Any, panel: scene.Panel, marks: Mapping[str, Any]) -> None:
+def _place(axes: Any, panel: scene.Panel, marks: Mapping[str, scene.F64]) -> None:
     axes.imshow(panel.image, interpolation="none")
     axes.set_axis_off()
     left, right = panel.view.sides

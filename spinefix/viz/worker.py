@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from spinefix.viz.probe import child_environment, probe
 
@@ -48,6 +48,12 @@ class Job:
     surface: Literal["implants", "bone"] = "implants"
     views: tuple[str, ...] = ()
     single: bool = False
+
+    @classmethod
+    def from_dict(cls, entries: dict[str, Any]) -> Job:
+        """Return a job from its JSON form."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
+        return cls(**values)
 
 
 def draw_jobs(folder: Path, jobs: Sequence[Job]) -> list[str]:
@@ -112,11 +118,11 @@ def _reports(output: str) -> list[dict[str, str]]:
 def _draw(run: RunFolder, scales: Scales, job: Job) -> None:
     from spinefix.viz import sheet
 
-    target, views = Path(job.target), {"views": job.views} if job.views else {}
+    target = Path(job.target)
     if job.single:
-        sheet.draw_case(run, scales, job.arms[0], job.direction, target, surface=job.surface, **views)
+        sheet.draw_case(run, scales, job.arms[0], job.direction, target, surface=job.surface, views=job.views)
     else:
-        sheet.draw_comparison(run, scales, job.direction, target, arms=job.arms, surface=job.surface, **views)
+        sheet.draw_comparison(run, scales, job.direction, target, arms=job.arms, surface=job.surface, views=job.views)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -126,7 +132,7 @@ def main(arguments: Sequence[str]) -> int:
     from spinefix.viz.folder import read_run
 
     run = read_run(arguments[0])
-    jobs = [Job(**{k: tuple(v) if isinstance(v, list) else v for k, v in j.items()}) for j in json.load(sys.stdin)]
+    jobs = [Job.from_dict(j) for j in json.load(sys.stdin)]
     if "--window" in arguments:
         for job in jobs:
             scene.show(run, job.arms, job.direction, surface=job.surface)

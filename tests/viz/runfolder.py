@@ -1,4 +1,4 @@
-"""A small run folder with the contract of a real one: L2 and L3 as boxes, a disc, a lesion, screws and rods as lines."""
+"""A small run folder with the contract of a real one: L2 and L3 as boxes, a disc, a lesion, rods as lines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_run(folder: Path) -> Path:
     for arm in ARMS:
         for direction in DIRECTIONS:
             write_field(folder / "fields" / f"{arm}_{direction}.vtu", arm, direction)
-    (folder / "fields" / "regions.json").write_text(json.dumps(REGIONS))
+        (folder / "fields" / f"regions_{arm}.json").write_text(json.dumps(REGIONS))
     write_comparison(folder / "comparison.csv")
     write_metrics(folder / "metrics.csv")
     (folder / "manifest.json").write_text(json.dumps(MANIFEST))
@@ -167,18 +167,35 @@ def write_metrics(path: Path) -> None:
         csv.writer(stream).writerows(rows)
 
 
+CHECKS = [{"name": "equilibrium", "value": 3e-12, "tolerance": 1e-8, "passed": True}]
 MANIFEST = {
+    "created": "2026-11-20T12:00:00+00:00",
+    "name": "two_blocks",
+    "title": "Two blocks with a lesion",
+    "versions": {"spinefix": "0.1.0", "python": "3.11.7", "numpy": "2.4.6"},
+    "commit": None,
+    "machine": {"system": "Linux", "machine": "x86_64", "cores": 2},
     "scenario": {"name": "two_blocks", "title": "Two blocks with a lesion"},
-    "versions": {"spinefix": "0.1.0", "numpy": "2.4.6"},
-    "checks": [
-        {"name": "equilibrium", "value": 3e-12, "tolerance": 1e-8, "passed": True},
-        {"name": "energy balance", "value": 2e-3, "tolerance": 1e-6, "passed": False},
+    "scenario_sha256": "0" * 64,
+    "segment": {"levels": ["L2", "L3"], "elements": 624, "nodes": 882, "dimensions_mm": {}, "lesions": []},
+    "arms": {
+        "intact": {"nodes": 882, "elements": {"hex8": 624}, "solver": {"name": "pardiso"}, "checks": CHECKS},
+        "posterior": {
+            "nodes": 934,
+            "elements": {"hex8": 624, "beam2": 46},
+            "checks": [*CHECKS, {"name": "energy balance", "value": 2e-3, "tolerance": 1e-6, "passed": False}],
+            "measures": {"rod_length_mm": 50.0},
+            "resected": [],
+        },
+        "anterior": {"nodes": 882, "elements": {"hex8": 624}, "checks": CHECKS, "resected": ["L3.body"]},
+    },
+    "materials": [
+        {"name": "rod", "law": "isotropic", "E_MPa": 110000.0, "source": "A handbook <1990>", "assumed": False},
+        {"name": "nucleus", "law": "isotropic", "E_MPa": 1.0, "source": "", "assumed": True},
     ],
-    "sources": [
-        {"id": "E_rod", "value": 110000, "unit": "MPa", "source": "A handbook <1990>", "assumed": False},
-        {"id": "screw_hold", "value": 500, "unit": "N/mm^3", "source": "", "assumed": True},
-    ],
+    "assumed": ["material nucleus"],
+    "sources": ["A handbook <1990>"],
     "warnings": ["the screw of L2 left leaves the pedicle by 0.4 mm"],
-    "mesh": {"nodes": 882, "elements": 624},
-    "seconds": {"build": 0.4, "solve": 2.5},
+    "seconds": {"segment": 0.4, "total": 2.9, "arms": {"solve": 2.5}},
+    "exit_code": 0,
 }

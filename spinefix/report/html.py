@@ -1,0 +1,128 @@
+"""One HTML file with everything in it: opens with a double click, without a network and without scripts."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spinefix.report import methods
+from spinefix.report.tables import (
+    FAILED,
+    all_tables,
+)
+from spinefix.viz.folder import RunFolder, read_run
+from spinefix.viz.style import label
+
+DISCLAIMER = (
+    "For research and engineering only. This is not a medical device: no result here may guide the treatment of a "
+    "patient."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure of the report; `data` is the PNG in base64."""
+
+    name: str
+    caption: str
+    data: str
+
+
+def write_report(folder: Path | str) -> Path:
+    """Write ``report.html`` into a run folder and return its path.
+
+    Figures that are missing are left out; nothing is drawn here.
+
+    Raises
+    ------
+    UsageError
+        `folder` is not a run folder.
+    """
+    run = read_run(folder)
+    target = run.path / "report.html"
+    draft = target.with_suffix(".part")
+    draft.write_text(render(run), encoding="utf-8")
+    os.replace(draft, target)
+    return target
+
+
+def render(run: RunFolder) -> str:
+    """The report as HTML text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("spinefix.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(**_contents(run))
+
+
+def _contents(run: RunFolder) -> dict[str, Any]:
+    manifest = run.manifest
+    checks, failed = methods.checks_table(run)
+    materials, assumed = methods.materials_table(run)
+    arms = manifest.get("arms") or {}
+    return {
+        "title": run.title,
+        "disclaimer": DISCLAIMER,
+        "created": manifest.get("created", ""),
+        "version": (manifest.get("versions") or {}).get("spinefix", ""),
+        "arms": methods.arms_table(run),
+        "ranking": methods.ranking(run),
+        "tables": all_tables(run),
+        "failed_cell": FAILED,
+        "checks": checks,
+        "failed_checks": failed,
+        "failed_arms": {label(a): str(r["error"]) for a, r in arms.items() if isinstance(r, dict) and r.get("error")},
+        "unfinished": sorted({label(r.arm) for r in run.rows if not r.converged}),
+        "warnings": [str(w) for w in manifest.get("warnings") or []],
+        "methods": methods.methods(run),
+        "materials": materials,
+        "materials_assumed": assumed,
+        "assumed": [str(a) for a in manifest.get("assumed") or []],
+        "sources": [str(s) for s in manifest.get("sources") or []],
+        "provenance": _provenance(run),
+        "charts": _pictures(run, _chart_names(run)),
+        "scenes": _pictures(run, {f"scene_{d}": f"{label(d)}: implants by von Mises stress" for d in run.directions}),
+        "bones": _pictures(run, {f"bone_{d}": f"{label(d)}: bone cut in the midplane" for d in run.directions}),
+    }
+
+
+def _chart_names(run: RunFolder) -> dict[str, str]:
+    names = {
+        "stiffness_ratio": "Stiffness of each arm relative to the intact spine.",
+        "rom": "Range of motion.",
+        "implant_stress": "Von Mises stress in the implants.",
+    }
+    sharing = sorted((run.path / "figures").glob("load_sharing_*.png"))
+    return {**names, **{p.stem: "Load sharing across the diseased level, by free-body cut." for p in sharing}}
+
+
+def _pictures(run: RunFolder, captions: dict[str, str]) -> list[Picture]:
+    found = [(name, caption, run.figure(name)) for name, caption in captions.items()]
+    return [
+        Picture(name, caption, base64.b64encode(path.read_bytes()).decode("ascii"))
+        for name, caption, path in found
+        if path.is_file()
+    ]
+
+
+def _provenance(run: RunFolder) -> list[tuple[str, str]]:
+    manifest = run.manifest
+    rows = [(str(k), str(v)) for k, v in (manifest.get("versions") or {}).items()]
+    rows += [("commit", str(manifest["commit"]))] if manifest.get("commit") else []
+    rows += [(str(k), str(v)) for k, v in (manifest.get("machine") or {}).items()]
+    if manifest.get("scenario_sha256"):
+        rows.append(("scenario, SHA-256", str(manifest["scenario_sha256"])))
+    for phase, value in (manifest.get("seconds") or {}).items():
+        if isinstance(value, dict):
+            rows += [(f"time, {label(str(k))} (all arms)", f"{v:.2f} s") for k, v in value.items()]
+        else:
+            rows.append((f"time, {label(str(phase))}", f"{value:.2f} s"))
+    return rows

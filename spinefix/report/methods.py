@@ -1,0 +1,185 @@
+"""What was done, in sentences made from the manifest and the tables: nothing is said that the run did not record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from spinefix.report.tables import Table, number
+from spinefix.viz.folder import RunFolder
+from spinefix.viz.style import label
+
+CHECKS: dict[str, str] = {
+    "equilibrium_force": "sum of all forces",
+    "equilibrium_moment": "sum of all moments",
+    "energy_against_work": "strain energy against the work of the loads",
+    "reciprocity": "reciprocity of load cases (Betti)",
+    "rigid_mode": "no unrestrained motion",
+}
+"""Name of a self-check -> what it compares."""
+
+
+def ranking(run: RunFolder) -> list[tuple[str, str]]:
+    """For each direction the arms from the stiffest to the softest; ``≈`` joins what the mesh error cannot separate."""
+    out = []
+    for direction in run.directions:
+        rows = [r for r in run.rows if r.direction == direction and r.converged]
+        rows = [r for r in rows if math.isfinite(r.stiffness_Nm_per_deg)]
+        rows.sort(key=lambda r: -r.stiffness_Nm_per_deg)
+        text = ""
+        for i, row in enumerate(rows):
+            if i:
+                before = rows[i - 1]
+                error = sum(
+                    0.01 * r.mesh_error_pct * r.stiffness_Nm_per_deg
+                    for r in (before, row)
+                    if math.isfinite(r.mesh_error_pct)
+                )
+                close = before.stiffness_Nm_per_deg - row.stiffness_Nm_per_deg <= error
+                text += " ≈ " if close else " > "
+            ratio = row.stiffness_ratio_to_intact
+            text += label(row.arm) + (f" {number(ratio)}" if math.isfinite(ratio) else "")
+        if text:
+            out.append((label(direction), text))
+    return out
+
+
+def methods(run: RunFolder) -> list[str]:
+    """Paragraphs on model, loads, solution and metrics."""
+    manifest = run.manifest
+    paragraphs = [_model(manifest), *_lesions(manifest), _loads(run), _solution(manifest), _metrics(run), _mesh(run)]
+    return [p for p in paragraphs if p]
+
+
+def arms_table(run: RunFolder) -> Table:
+    """What each arm is: construct, what was resected, what was built, size of the model."""
+    arms = _dict(run.manifest.get("arms"))
+    specs = _dict(_dict(run.manifest.get("scenario")).get("arms"))
+    rows = []
+    for arm in run.arms:
+        record, spec = _dict(arms.get(arm)), _dict(specs.get(arm))
+        resected = ", ".join(record.get("resected") or []) or "nothing"
+        measures = "; ".join(f"{k} {number(v)}" for k, v in _dict(record.get("measures")).items() if _is_number(v))
+        elements = ", ".join(f"{v} {k}" for k, v in _dict(record.get("elements")).items())
+        size = f"{record['nodes']} nodes; {elements}" if "nodes" in record else str(record.get("error", ""))
+        rows.append((label(arm), label(str(spec.get("kind", ""))), resected, measures, size))
+    return Table("Arms", ("arm", "construct", "resected", "as built", "model"), tuple(rows))
+
+
+def checks_table(run: RunFolder) -> tuple[Table, list[str]]:
+    """Self-checks of all arms, the worst value of each arm and check, and the names of those that failed."""
+    rows, failed = [], []
+    for arm, record in _dict(run.manifest.get("arms")).items():
+        for check in _dict(record).get("checks") or []:
+            name = str(check.get("name", ""))
+            passed = bool(check.get("passed"))
+            if not passed:
+                failed.append(f"{name} of {label(arm)}")
+            value, tolerance = (f"{check[k]:.1e}" if _is_number(check.get(k)) else "–" for k in ("value", "tolerance"))
+            rows.append((label(arm), CHECKS.get(name, label(name)), value, tolerance, "passed" if passed else "FAILED"))
+    return Table("Self-checks", ("arm", "check", "relative error", "allowed", "result"), tuple(rows), headers=2), failed
+
+
+def materials_table(run: RunFolder) -> tuple[Table, tuple[bool, ...]]:
+    """Materials with their constants and sources, and which are assumed."""
+    rows, assumed = [], []
+    for entry in run.manifest.get("materials") or []:
+        constants = ", ".join(
+            f"{k} = {number(v, 4)}"
+            for k, v in entry.items()
+            if _is_number(v) and k not in ("assumed",) and not isinstance(v, bool)
+        )
+        rows.append((str(entry.get("name", "")), str(entry.get("law", "")), constants, str(entry.get("source") or "–")))
+        assumed.append(bool(entry.get("assumed")))
+    return Table("Materials", ("material", "law", "constants", "source"), tuple(rows), headers=2), tuple(assumed)
+
+
+def _model(manifest: Mapping[str, Any]) -> str:
+    segment = _dict(manifest.get("segment"))
+    levels = segment.get("levels") or []
+    if not levels:
+        return ""
+    return (
+        f"The specimen has the levels {', '.join(map(str, levels))} and is meshed with {segment.get('elements', '?')} "
+        f"hexahedra and {segment.get('nodes', '?')} nodes from one parametric template. All arms share this mesh; "
+        "resection takes named cells away and implants are added, nothing is remeshed."
+    )
+
+
+def _lesions(manifest: Mapping[str, Any]) -> list[str]:
+    out = []
+    for lesion in _dict(manifest.get("segment")).get("lesions") or []:
+        described = str(lesion.get("description") or "").rstrip(".")
+        share, asked = lesion.get("volume_fraction"), lesion.get("volume_fraction_asked")
+        size = f" takes {100.0 * share:.1f} % of the body" if _is_number(share) else ""
+        wish = f" (asked: {100.0 * asked:.1f} %)" if size and _is_number(asked) else ""
+        breach = [label(str(k)) for k, v in _dict(lesion.get("breach")).items() if v]
+        pedicles = [label(str(k)) for k, v in _dict(lesion.get("pedicle")).items() if v]
+        more = f", breaches the {' and '.join(breach)} wall" if breach else ""
+        more += f", reaches into the {' and '.join(pedicles)} pedicle" if pedicles else ""
+        text = f"The {lesion.get('kind', '')} lesion of {lesion.get('level', '?')}{size}{wish}{more}."
+        out.append(text + (f" {described}." if described else ""))
+    return out
+
+
+def _loads(run: RunFolder) -> str:
+    moments = sorted({r.moment_Nm for r in run.rows if math.isfinite(r.moment_Nm)})
+    if not moments:
+        return ""
+    size = " and ".join(f"{m:g}" for m in moments)
+    others = [d for d in dict.fromkeys(m.direction for m in run.metrics) if d not in run.directions]
+    extra = f" Further load cases: {', '.join(map(label, others))}." if others else ""
+    return (
+        f"Pure moments of {size} N·m act on the upper end, which moves as a rigid plate; the lower end is held. "
+        f"Directions: {', '.join(map(label, run.directions))}.{extra}"
+    )
+
+
+def _solution(manifest: Mapping[str, Any]) -> str:
+    solvers = [_dict(_dict(a).get("solver")) for a in _dict(manifest.get("arms")).values()]
+    solvers = [s for s in solvers if s]
+    names = sorted({str(s.get("solver") or s.get("name") or "") for s in solvers} - {""})
+    by = f" by {', '.join(names)}" if names else ""
+    sizes = [int(s[k]) for s in solvers for k in ("n", "n_dofs", "size", "unknowns") if _is_number(s.get(k))]
+    large = f" (up to {max(sizes)} unknowns)" if sizes else ""
+    return (
+        f"Small-strain, linear static finite elements; each arm is factorized once{by}{large} and solved for all load "
+        "cases. Contact, plasticity and large rotations are not part of this analysis."
+    )
+
+
+def _metrics(run: RunFolder) -> str:
+    known = {m.metric for m in run.metrics}
+    text = (
+        "Range of motion is the rotation of the loaded end about the axis of the moment; stiffness is the secant, "
+        "moment over rotation; the ratio is to the same model without lesion and implant."
+    )
+    if "rom_level" in known:
+        text += (
+            " Rotation by level is that of the best-fit rigid motions of neighbouring vertebrae, in the lower's frame."
+        )
+    if known & {"load_share_moment", "load_share_force"}:
+        text += " Load sharing is taken from a free-body cut through the middle of the diseased body."
+    if "von_mises_p99" in known:
+        text += " Stresses are compared by their volume-weighted 99th percentile."
+    return text
+
+
+def _mesh(run: RunFolder) -> str:
+    errors = [r.mesh_error_pct for r in run.rows if math.isfinite(r.mesh_error_pct)]
+    if not errors:
+        return "The discretization error was not estimated in this run; treat small differences with care."
+    how = sorted({r.mesh_error_source for r in run.rows if r.mesh_error_source})
+    return (
+        f"The discretization error of the ratios ({'; '.join(how) or 'as recorded'}) is at most "
+        f"{number(max(errors), 2)} %. It is the error of the mesh alone, not that of anatomy, material or loads."
+    )
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,207 @@
+"""Tables of a comparison: plain values that the terminal and the HTML report both show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from spinefix.viz.charts import IMPLANT_GROUP, SHARES, sharing, sharing_levels
+from spinefix.viz.folder import Metric, Row, RunFolder, read_run
+from spinefix.viz.style import label
+
+if TYPE_CHECKING:
+    import rich.table
+
+T = TypeVar("T")
+
+MISSING = "–"
+FAILED = "not converged"
+
+SCALARS: dict[str, str] = {
+    "axial_stiffness": "axial stiffness",
+    "force_stiffness": "stiffness along the force",
+    "displacement": "displacement along the force",
+    "canal_narrowing": "narrowing of the canal",
+    "posterior_wall_displacement": "posterior wall towards the canal",
+    "bending_moment_max": "largest bending moment",
+    "axial_force_extreme": "largest axial force",
+}
+"""Metrics with one number per region and arm -> how they are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text.
+
+    Parameters
+    ----------
+    title : str
+    columns : tuple of str
+        The first columns name the row, the others hold values.
+    rows : tuple of tuple of str
+    note : str
+    headers : int
+        How many columns name the row.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    headers: int = 1
+
+
+def comparison_tables(folder: Path | str) -> list[rich.table.Table]:
+    """Tables of a run folder for the terminal: stiffness, range of motion, load sharing, stress, other metrics.
+
+    Raises
+    ------
+    UsageError
+        `folder` is not a run folder.
+    """
+    return [as_rich(t) for t in all_tables(read_run(folder))]
+
+
+def all_tables(run: RunFolder) -> list[Table]:
+    """Every table for which there is data."""
+    found = [ratio_table(run), rom_table(run), stiffness_table(run), *sharing_tables(run), stress_table(run)]
+    return [t for t in [*found, scalar_table(run)] if t is not None and t.rows]
+
+
+def as_rich(table: Table) -> rich.table.Table:
+    """The table for a terminal."""
+    from rich.table import Table as Rich
+    from rich.text import Text
+
+    out = Rich(title=table.title, title_justify="left", caption=table.note or None, caption_justify="left")
+    for i, column in enumerate(table.columns):
+        out.add_column(Text(column), justify="left" if i < table.headers else "right")
+    for row in table.rows:
+        out.add_row(*(Text(cell, style="red" if cell == FAILED else "") for cell in row))
+    return out
+
+
+def number(value: float, digits: int = 3) -> str:
+    """`value` with `digits` significant digits, without exponent where people would not expect one."""
+    if not math.isfinite(value):
+        return MISSING
+    if value == 0.0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if not -4 <= size < 6:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{max(digits - 1 - size, 0)}f}"
+
+
+def ratio_table(run: RunFolder) -> Table | None:
+    """Stiffness as a ratio to the intact spine with its mesh error."""
+    if not any(math.isfinite(r.stiffness_ratio_to_intact) for r in run.rows):
+        return None
+    sources = sorted({r.mesh_error_source for r in run.rows if r.mesh_error_source})
+    note = f"± mesh error, {'; '.join(sources)}" if sources else ""
+    if not any(math.isfinite(r.mesh_error_pct) for r in run.rows):
+        note = "the mesh error was not estimated"
+    return _by_direction(run, "Stiffness relative to intact [1]", _ratio, note)
+
+
+def rom_table(run: RunFolder) -> Table:
+    """Range of motion of the whole segment."""
+    return _by_direction(run, "Range of motion [°]", lambda r: number(r.rom_deg))
+
+
+def stiffness_table(run: RunFolder) -> Table:
+    """Secant stiffness."""
+    return _by_direction(run, "Secant stiffness [N·m/°]", lambda r: number(r.stiffness_Nm_per_deg))
+
+
+def sharing_tables(run: RunFolder) -> list[Table]:
+    """Load sharing, one table per load kind and diseased level."""
+    return [_sharing_table(run, m, level) for m in SHARES for level in sharing_levels(run, m)]
+
+
+def stress_table(run: RunFolder) -> Table:
+    """Peak von Mises stress of implant parts and bone: 99th percentile by volume, maximum in brackets."""
+    keep = [m for m in run.metrics if IMPLANT_GROUP.fullmatch(m.region) or m.region in ("bone", "endplates")]
+    p99, peak = (_index(m for m in keep if m.metric == f"von_mises_{k}") for k in ("p99", "max"))
+    directions = _ordered(m.direction for m in keep if m.metric.startswith("von_mises"))
+    regions = _ordered(m.region for m in keep if m.metric.startswith("von_mises"))
+    rows = []
+    for region in regions:
+        for arm in run.arms:
+            cells = [_peak(p99.get((arm, d, region)), peak.get((arm, d, region))) for d in directions]
+            if any(c != MISSING for c in cells):
+                rows.append((label(region.removeprefix("implant.")), label(arm), *cells))
+    return Table(
+        "Von Mises stress [MPa]",
+        ("part", "arm", *map(label, directions)),
+        tuple(rows),
+        "99th percentile by volume (maximum in brackets: at sharp corners it grows with mesh refinement)",
+        2,
+    )
+
+
+def scalar_table(run: RunFolder) -> Table:
+    """The other metrics, one row per metric, region and direction, one column per arm."""
+    found = {(m.metric, m.region, m.direction, m.arm): m for m in run.metrics if m.metric in SCALARS}
+    rows = []
+    for metric, region, direction in _ordered(k[:3] for k in found):
+        if region.startswith("implant") and not IMPLANT_GROUP.fullmatch(region):
+            continue
+        lines = [found.get((metric, region, direction, arm)) for arm in run.arms]
+        unit = next(m.unit for m in lines if m is not None)
+        place = "" if region == "whole" else f", {label(region.removeprefix('implant.'))}"
+        cells = [number(m.value) if m else MISSING for m in lines]
+        rows.append((f"{SCALARS[metric]}{place} [{unit}]", label(direction), *cells))
+    return Table("Other metrics", ("metric", "direction", *map(label, run.arms)), tuple(rows), headers=2)
+
+
+def _ratio(row: Row) -> str:
+    text = number(row.stiffness_ratio_to_intact)
+    exact = row.arm == "intact" or not math.isfinite(row.mesh_error_pct)
+    return text if exact or text == MISSING else f"{text} (±{number(row.mesh_error_pct, 2)} %)"
+
+
+def _by_direction(run: RunFolder, title: str, cell: Callable[[Row], str], note: str = "") -> Table:
+    rows = []
+    for arm in run.arms:
+        lines = [run.row(arm, d) for d in run.directions]
+        cells = [MISSING if r is None else cell(r) if r.converged else FAILED for r in lines]
+        rows.append((label(arm), *cells))
+    moments = {r.moment_Nm for r in run.rows if math.isfinite(r.moment_Nm)}
+    load = f" at {moments.pop():g} N·m" if len(moments) == 1 else ""
+    return Table(title + load, ("arm", *map(label, run.directions)), tuple(rows), note)
+
+
+def _sharing_table(run: RunFolder, metric: str, level: str) -> Table:
+    found = sharing(run, metric, level)
+    parts = _ordered(m.region for m in found)
+    values = {(m.arm, m.direction, m.region): m.value for m in found}
+    rows = []
+    for direction in _ordered(m.direction for m in found):
+        for arm in run.arms:
+            cells = [number(values.get((arm, direction, p), math.nan)) for p in parts]
+            if any(c != MISSING for c in cells):
+                rows.append((label(direction), label(arm), *cells))
+    where = f" across {level}" if level else ""
+    note = "a negative share works against the load"
+    title = f"Share of the {SHARES[metric]}{where} [%]"
+    return Table(title, ("direction", "arm", *map(label, parts)), tuple(rows), note, 2)
+
+
+def _index(metrics: Iterable[Metric]) -> dict[tuple[str, str, str], float]:
+    return {(m.arm, m.direction, m.region): m.value for m in metrics}
+
+
+def _peak(p99: float | None, peak: float | None) -> str:
+    if p99 is None and peak is None:
+        return MISSING
+    if p99 is None or peak is None:
+        return number(p99 if p99 is not None else peak or 0.0)
+    return f"{number(p99)} ({number(peak)})"
+
+
+def _ordered(items: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(items))
