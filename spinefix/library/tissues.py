@@ -36,7 +36,7 @@ _FIBRE_DEPTHS = ("fibre_outer", "fibre_outer_middle", "fibre_inner_middle", "fib
 
 
 def materials(
-    set_name: str, *, annulus_rings: int = 4, overrides: Mapping[str, float] | None = None
+    set_name: str, *, annulus_rings: int = 4, overrides: Mapping[str, Mapping[str, float]] | None = None
 ) -> dict[str, Material]:
     """Return the material of each part of a segment.
 
@@ -46,8 +46,8 @@ def materials(
         Tissue set: ``normal``, ``osteopenic`` or ``osteoporotic``.
     annulus_rings : int
         Rings of the annulus in the mesh; ring 1 is the innermost.
-    overrides : mapping of str to float
-        Values in place of the library's, by ``tissue.constant_unit``, e.g. ``{"annulus.fibre_linearisation_pct": 30}``.
+    overrides : mapping, tissue -> ``constant_unit`` -> float
+        Values in place of the library's, e.g. ``{"annulus": {"fibre_linearisation_pct": 30}}``.
 
     Returns
     -------
@@ -72,15 +72,15 @@ def materials(
 
 
 def apply_overrides(
-    tissues: Mapping[str, Mapping[str, Datum]], overrides: Mapping[str, float]
+    tissues: Mapping[str, Mapping[str, Datum]], overrides: Mapping[str, Mapping[str, float]]
 ) -> Mapping[str, Mapping[str, Datum]]:
-    """Return `tissues` with single values replaced (keys ``tissue.constant_unit``)."""
+    """Return `tissues` with single values replaced; see `materials`."""
     out = {name: dict(constants) for name, constants in tissues.items()}
-    for key, value in overrides.items():
-        name, _, constant = key.partition(".")
-        known = {f"{k}_{d.unit}": k for k, d in reader.lookup(out, name, "tissue").items()}
-        bare = reader.lookup(known, constant, f"constant of tissue {name!r}:")
-        out[name][bare] = out[name][bare].with_value(value, key)
+    for name, values in overrides.items():
+        known = {f"{constant}_{d.unit}": constant for constant, d in reader.lookup(out, name, "tissue").items()}
+        for key, value in values.items():
+            constant = reader.lookup(known, key, f"constant of tissue {name!r}:")
+            out[name][constant] = out[name][constant].with_value(value, f"{name}.{key}")
     return out
 
 

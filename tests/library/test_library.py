@@ -112,16 +112,16 @@ def test_density_sets_differ_in_bone_only():
 
 
 def test_overrides_replace_one_constant_and_keep_the_range():
-    table = tissues.materials("normal", overrides={"annulus.fibre_linearisation_pct": 50, "cancellous.E_MPa": 300})
+    table = tissues.materials("normal", overrides={"annulus": {"fibre_linearisation_pct": 50}, "cancellous": {"E_MPa": 300}})
     assert table["disc.annulus.4"].parameters["fibre_MPa"] == pytest.approx(550 * 0.04)
     assert table["body.cancellous"].parameters["E_MPa"] == 300
     assert table["body.cancellous"].assumed
     with pytest.raises(UsageError, match="outside the plausible range"):
-        tissues.materials("normal", overrides={"cancellous.E_MPa": 1e6})
+        tissues.materials("normal", overrides={"cancellous": {"E_MPa": 1e6}})
     with pytest.raises(UsageError, match="did you mean 'cancellous'"):
-        tissues.materials("normal", overrides={"cancelous.E_MPa": 100})
+        tissues.materials("normal", overrides={"cancelous": {"E_MPa": 100}})
     with pytest.raises(UsageError, match="did you mean 'E_MPa'"):
-        tissues.materials("normal", overrides={"cancellous.E_mpa": 100})
+        tissues.materials("normal", overrides={"cancellous": {"E_mpa": 100}})
 
 
 def test_regions_find_their_tissue():

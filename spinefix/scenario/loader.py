@@ -1,0 +1,313 @@
+"""Scenario files: YAML 1.2 in, a validated `Study` out, and errors that name file, line, column and key.
+
+YAML 1.2 has no ``no`` or ``off`` booleans and reads ``1e3`` as a number; duplicate keys and tabs are errors. Types are
+strict: a quoted number is text. All findings of a file come at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from spinefix.errors import ScenarioError, UsageError
+from spinefix.scenario.schema import Inconsistency, Location, Study, path_text
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """Read a scenario file.
+
+    Parameters
+    ----------
+    path : Path
+    overrides : sequence of str
+        ``key.path=value`` each, e.g. ``arms.posterior.screws.diameter_mm=6.0`` or ``lesions[0].volume_pct=30``; the
+        value is YAML. They win over the file.
+
+    Raises
+    ------
+    ScenarioError
+        One finding per mistake: ``file:line:column: key.path: what is wrong`` and the line itself.
+    UsageError
+        The file cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UsageError(f"{path}: {reason}") from error
+    return parse_study(text, str(path), overrides)
+
+
+def parse_study(text: str, file: str = "<text>", overrides: Sequence[str] = ()) -> Study:
+    """Validate the text of a scenario; see `load_study`."""
+    document = _Document(file, text.splitlines(), _parse(text, file))
+    for override in overrides:
+        document.override(override)
+    try:
+        return Study.model_validate(_plain(document.root), strict=True)
+    except ValidationError as error:
+        raise ScenarioError(_findings(document, error)) from None
+
+
+def _parse(text: str, file: str) -> CommentedMap:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.version = "1.2"
+    try:
+        root = yaml.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = (error.problem or str(error)).splitlines()[0]
+        if mark is None:
+            raise ScenarioError([f"{file}: {problem}"]) from None
+        raise ScenarioError([_located(file, text.splitlines(), (mark.line, mark.column), problem)]) from None
+    except YAMLError as error:
+        raise ScenarioError([f"{file}: {str(error).splitlines()[0]}"]) from None
+    if not isinstance(root, CommentedMap):
+        raise ScenarioError([f"{file}:1:1: a scenario is a mapping of keys, this file is not"])
+    return root
+
+
+class _Document:
+    """A parsed file that knows where its keys are, and which were set from the command line."""
+
+    def __init__(self, file: str, lines: list[str], root: CommentedMap) -> None:
+        self.file = file
+        self.lines = lines
+        self.root = root
+        self.set: dict[Location, str] = {}
+
+    def override(self, assignment: str) -> None:
+        """Apply ``key.path=value``."""
+        key, sign, raw = assignment.partition("=")
+        where = _split(key)
+        if not sign or not where:
+            raise ScenarioError([f"--set {assignment}: expected key.path=value"])
+        try:
+            value = YAML(typ="rt", pure=True).load(raw)
+        except YAMLError as error:
+            raise ScenarioError([f"--set {assignment}: {str(error).splitlines()[0]}"]) from None
+        node: Any = self.root
+        for i, step in enumerate(where):
+            last = i == len(where) - 1
+            if isinstance(node, CommentedMap):
+                if last:
+                    node[step] = value
+                elif node.get(step) is None:
+                    node[step] = CommentedMap()
+            elif isinstance(node, CommentedSeq) and isinstance(step, int) and 0 <= step < len(node):
+                if last:
+                    node[step] = value
+            else:
+                raise ScenarioError([f"--set {assignment}: {path_text(where[:i])} has no item {step!r}"])
+            if not last:
+                node = node[step]
+        self.set[where] = assignment
+
+    def finding(self, where: Location, message: str, *, at_value: bool = False) -> str:
+        """One finding with its place: the command line if it was set there, else file, line and column."""
+        for path, assignment in self.set.items():
+            if where[: len(path)] == path:
+                return f"--set {assignment}: {path_text(where)}: {message}"
+        text = f"{path_text(where)}: {message}" if where else message
+        return _located(self.file, self.lines, self.position(where, at_value=at_value), text)
+
+    def position(self, where: Location, *, at_value: bool) -> tuple[int, int]:
+        """Line and column (from 0) of the key or value at `where`, or of the nearest thing above it."""
+        node: Any = self.root
+        found = (0, 0)
+        for step in where:
+            try:
+                if isinstance(node, CommentedMap) and step in node:
+                    found = node.lc.value(step) if at_value and step == where[-1] else node.lc.key(step)
+                elif isinstance(node, CommentedSeq) and isinstance(step, int):
+                    found = node.lc.item(step)
+                else:
+                    break
+            except (KeyError, TypeError, AttributeError, IndexError):
+                break  # set from the command line: it has no place in the file
+            node = node[step]
+        return found
+
+
+def _located(file: str, lines: list[str], position: tuple[int, int], message: str) -> str:
+    line, column = position
+    excerpt = ""
+    if line < len(lines):
+        excerpt = f"\n  {line + 1:5d} | {lines[line]}\n        | {' ' * column}^"
+    return f"{file}:{line + 1}:{column + 1}: {message}{excerpt}"
+
+
+def _split(key: str) -> Location:
+    """Split ``a.b[0].c`` into its steps."""
+    steps: list[str | int] = []
+    for part in key.strip().split("."):
+        match = re.fullmatch(r"([^\[\]]+)((?:\[\d+\])*)", part)
+        if match is None:
+            return ()
+        steps.append(match[1])
+        steps.extend(int(i) for i in re.findall(r"\[(\d+)\]", match[2]))
+    return tuple(steps)
+
+
+def _plain(node: Any) -> Any:
+    """Return plain Python data: sequences as tuples (Specs are frozen), scalars without their formatting."""
+    if isinstance(node, Mapping):
+        return {(str(key) if isinstance(key, str) else key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return tuple(_plain(item) for item in node)
+    if isinstance(node, bool) or node is None:
+        return node
+    for kind in (int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a pydantic location points: the path in the file and the model that holds its last key."""
+
+    path: Location
+    model: type[BaseModel] | None
+
+
+def _findings(document: _Document, error: ValidationError) -> list[str]:
+    """Translate pydantic's errors, one finding per place, in the order of the file."""
+    grouped: dict[tuple[Location, bool], list[str]] = {}
+    items = error.errors()
+    for item in items:
+        if item["type"] == "too_short" and any(len(o["loc"]) > len(item["loc"]) and _below(item, o) for o in items):
+            continue  # pydantic counts only the valid items of a sequence
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, Inconsistency):
+            for where, message in cause.findings:
+                grouped.setdefault((where, True), []).append(message)
+            continue
+        place = _place(document.root, tuple(item["loc"]))
+        path, message, at_value = _message(place, item, document)
+        grouped.setdefault((path, at_value), []).append(message)
+    ordered = sorted(grouped, key=lambda key: document.position(key[0], at_value=key[1]))
+    return [
+        document.finding(where, " or: ".join(dict.fromkeys(grouped[where, at_value])), at_value=at_value)
+        for where, at_value in ordered
+    ]
+
+
+def _below(upper: Any, lower: Any) -> bool:
+    return tuple(lower["loc"][: len(upper["loc"])]) == tuple(upper["loc"])
+
+
+def _place(root: Any, loc: Location) -> _Place:
+    """Follow a pydantic location through the data and the schema; tags of unions have no counterpart in the file."""
+    node: Any = root
+    annotation: Any = Study
+    model: type[BaseModel] | None = None
+    path: list[str | int] = []
+    for i, step in enumerate(loc):
+        models = _models(annotation)
+        if len(models) > 1 and isinstance(step, str):  # the tag that chose one of several models
+            annotation = next((m for m in models if _tag(m) == step), models[0])
+            continue
+        if isinstance(node, Mapping):
+            last = i == len(loc) - 1 or loc[i + 1] == "[key]"
+            if not (step in node or last):
+                continue
+            path.append(step)
+            if models:
+                model = models[0]
+                field = model.model_fields.get(str(step))
+                annotation = field.annotation if field else None
+            else:
+                annotation = _argument(annotation, -1)
+                model = None
+            node = node.get(step)
+        elif isinstance(node, Sequence) and not isinstance(node, str) and isinstance(step, int):
+            path.append(step)
+            annotation = _argument(annotation, 0)
+            node = node[step] if step < len(node) else None
+        else:
+            break  # a scalar: what follows names a member of a union
+    return _Place(tuple(path), model)
+
+
+def _models(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """Return the models that an annotation allows."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation,)
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _models(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return tuple(m for arg in typing.get_args(annotation) for m in _models(arg))
+    return ()
+
+
+def _argument(annotation: Any, position: int) -> Any:
+    """Return the type of the items of a container annotation, looking through Annotated and unions."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _argument(typing.get_args(annotation)[0], position)
+    arguments = typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        inner = [a for a in arguments if typing.get_origin(a) is not None]
+        return _argument(inner[0], position) if inner else None
+    return arguments[position] if arguments else None
+
+
+def _tag(model: type[BaseModel]) -> str:
+    for key in ("kind", "shape"):
+        if key in model.model_fields:
+            return str(typing.get_args(model.model_fields[key].annotation)[0])
+    return model.__name__
+
+
+def _message(place: _Place, item: Any, document: _Document) -> tuple[Location, str, bool]:
+    """Return path, plain words, and whether the value (not the key) is at fault."""
+    path, kind, given, context = place.path, item["type"], item["input"], item.get("ctx", {})
+    if kind == "extra_forbidden":
+        keys = list(place.model.model_fields) if place.model else []
+        return path, f"unknown key {path[-1]!r}{_allowed(path[-1], keys)}", False
+    if kind == "missing":
+        return path[:-1], f"required key {path[-1]!r} is missing", False
+    if kind == "literal_error":
+        return path, f"{given!r} is not allowed{_allowed(given, _choices(context['expected']))}", True
+    if kind == "union_tag_invalid":
+        key = context["discriminator"].strip("'")
+        tags = _choices(context["expected_tags"])
+        return (*path, key), f"{context['tag']!r} is not known{_allowed(context['tag'], tags)}", True
+    if kind == "union_tag_not_found":
+        key = context["discriminator"].strip("'")
+        return path, f"required key {key!r} is missing", False
+    if kind == "string_pattern_mismatch":
+        return path, f"{given!r} is not a name: letters, digits, _ and -, a letter first", False
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    shown = "" if isinstance(given, Mapping | tuple | list) or kind == "value_error" else f" (given: {given!r})"
+    return path, f"{message}{shown}", True
+
+
+def _choices(expected: str) -> list[str]:
+    """Return the choices from pydantic's list ``'a', 'b' or 'c'``."""
+    quoted = re.findall(r"'([^']*)'", expected)
+    return quoted or [expected]
+
+
+def _allowed(given: object, choices: list[str]) -> str:
+    """Return ``(allowed: ...; did you mean ...?)``; short codes such as L6 get the list without a guess."""
+    parts = []
+    if choices and len(choices) <= 16:
+        parts.append(f"allowed: {', '.join(choices)}")
+    close = difflib.get_close_matches(str(given), choices, n=1)
+    if close and len(str(given)) > 3:
+        parts.append(f"did you mean {close[0]!r}?")
+    return f" ({'; '.join(parts)})" if parts else ""

@@ -1,0 +1,321 @@
+"""The scenario as a frozen, versioned, validated value: what a study is, with all defaults.
+
+The unions of lesions, constructs and loads are built from the literal registries of their packages, so a new kind
+becomes legal in a scenario, in the JSON Schema and in the editor by its one line in the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeAlias, Union
+
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+
+from spinefix.errors import UsageError
+from spinefix.implants import CONSTRUCTS
+from spinefix.lesions import LESIONS
+from spinefix.library import levels, reader
+from spinefix.library.tissues import apply_overrides
+from spinefix.loads import LOADS, PureMoment, case_names
+from spinefix.spec import Spec
+
+Location: TypeAlias = tuple[str | int, ...]
+"""Path of keys and list positions from the top of a scenario."""
+
+Resolution = Literal["coarse", "middle", "fine"]
+REFINEMENT: dict[Resolution, int] = {"coarse": 2, "middle": 3, "fine": 5}
+"""Word for the mesh -> divisions of each block of the template."""
+
+Level = Literal["L1", "L2", "L3", "L4", "L5"]
+"""Vertebrae of the library."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=60)]
+"""A name that becomes part of file names."""
+
+
+def _union(registry: Mapping[type[Any], Any], discriminator: str) -> Any:
+    """Type of any member of a registry, chosen by its `discriminator` key."""
+    kinds = tuple(registry)
+    if len(kinds) == 1:
+        return kinds[0]
+    return Annotated[Union[kinds], Field(discriminator=discriminator)]  # noqa: UP007
+
+
+Lesion: Any = _union(LESIONS, "shape")
+Construct: Any = _union(CONSTRUCTS, "kind")
+Load: Any = _union(LOADS, "kind")
+
+
+class Meshed(Spec):
+    """What all specimens have in common."""
+
+    resolution: Resolution | Annotated[int, Field(ge=2, le=6)] = "middle"
+    """Fineness of the mesh: a word, or divisions of each block of the template (2 to 6)."""
+
+    def refinement(self) -> int:
+        """Divisions of each block of the template."""
+        return self.resolution if isinstance(self.resolution, int) else REFINEMENT[self.resolution]
+
+
+class SpineSegment(Meshed):
+    """Consecutive vertebrae with their discs, ligaments and facet joints."""
+
+    kind: Literal["spine"] = "spine"
+    """Kind of specimen."""
+    levels: Annotated[tuple[Level, ...], Field(min_length=2)]
+    """Consecutive vertebrae from cranial to caudal; the lowest is held, the highest is loaded."""
+
+
+class F1717Blocks(Meshed):
+    """The vertebrectomy specimen of ASTM F1717: two hinged polyethylene blocks, levels `upper` and `lower`."""
+
+    kind: Literal["f1717_blocks"]
+    """Kind of specimen."""
+    active_length_mm: Annotated[float, Field(gt=30.0, le=400.0, json_schema_extra={"plausible": [35, 376]})] = 76.0
+    """Along the rods, between the screws of the two blocks."""
+    block_arm_mm: Annotated[float, Field(gt=0.0, le=100.0, json_schema_extra={"plausible": [30, 50]})] = 40.0
+    """From the load line to the block face that the screws enter."""
+    screw_spacing_mm: Annotated[float, Field(gt=0.0, lt=60.0, json_schema_extra={"plausible": [20, 50]})] = 40.0
+    """Between left and right screw."""
+    material: str = "uhmwpe"
+    """Implant material of the blocks."""
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the two blocks."""
+        return ("upper", "lower")
+
+
+Segment = Annotated[SpineSegment | F1717Blocks, Field(discriminator="kind")]
+
+
+class Solver(Spec):
+    """How the equations are solved."""
+
+    linear_solver: Literal["auto", "pardiso", "cholmod", "superlu"] = "auto"
+    """Direct solver; auto takes the fastest that is installed. All give the same numbers."""
+
+
+class Outputs(Spec):
+    """What a run writes besides tables and manifest."""
+
+    vtu: bool = True
+    """One field file per arm and load case, for ParaView and `spinefix view`."""
+    pictures: bool = True
+    """Charts and 3D pictures."""
+    mesh_check: Literal["none", "coarse", "fine"] = "coarse"
+    """Second mesh from which the mesh error of each stiffness ratio is told: coarse estimates, fine measures."""
+
+
+class Inconsistency(ValueError):
+    """Findings across fields, each with its place.
+
+    Attributes
+    ----------
+    findings : list of (location, message)
+    """
+
+    def __init__(self, findings: list[tuple[Location, str]]) -> None:
+        super().__init__("; ".join(f"{path_text(where)}: {what}" for where, what in findings))
+        self.findings = findings
+
+
+class Study(Spec):
+    """One specimen, its lesions and loads, and the fixations that are compared on it."""
+
+    schema_version: Literal[1]
+    """Version of this format."""
+    name: Name
+    """Short name, used for files."""
+    title: str = ""
+    """One line for people."""
+    description: str = ""
+    """What is asked and why."""
+    segment: Segment
+    """The specimen."""
+    tissues: Literal["normal", "osteopenic", "osteoporotic"] = "normal"
+    """Tissue set of the library, by bone density."""
+    tissue_overrides: dict[str, dict[str, float]] = {}
+    """Constants in place of the library's, by tissue, e.g. `cancellous: {E_MPa: 150}`."""
+    lesions: tuple[Lesion, ...] = ()
+    """Metastases; the arm `intact` has none of them."""
+    references: tuple[Literal["intact", "untreated"], ...] = ()
+    """Arms without an implant to compare with; left out: intact, and untreated where there are lesions."""
+    arms: dict[Name, Construct]
+    """Fixations by a name of your choice; the references come first."""
+    loads: Annotated[tuple[Load, ...], Field(min_length=1)]
+    """Load protocols."""
+    solver: Solver = Solver()
+    """How the equations are solved."""
+    outputs: Outputs = Outputs()
+    """What is written."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_references(cls, data: Any) -> Any:
+        """Put the reference arms before the others."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("arms", {}), Mapping):
+            return data
+        data = dict(data)
+        segment = data.get("segment")
+        kind = segment.get("kind", "spine") if isinstance(segment, Mapping) else getattr(segment, "kind", "spine")
+        if isinstance(segment, Mapping) and "kind" not in segment:
+            data["segment"] = {"kind": "spine", **segment}
+        if "references" not in data and kind == "spine":
+            data["references"] = ("intact", "untreated") if data.get("lesions") else ("intact",)
+        references = data.get("references", ())
+        if not isinstance(references, list | tuple):
+            return data
+        arms = data.get("arms", {})
+        first = {name: {"kind": name} for name in references if name in ("intact", "untreated") and name not in arms}
+        data["arms"] = {**first, **arms}
+        return data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        findings = list(inconsistencies(self))
+        if findings:
+            raise Inconsistency(findings)
+        return self
+
+    def with_refinement(self, n: int) -> Study:
+        """Return the same study on another mesh, `n` divisions of each block."""
+        return self.model_copy(update={"segment": self.segment.model_copy(update={"resolution": n})})
+
+    def moments(self) -> dict[str, float]:
+        """Directions of all pure moments with their size [N m]."""
+        return {d: load.moment_Nm for load in self.loads if isinstance(load, PureMoment) for d in load.directions}
+
+
+def inconsistencies(study: Study) -> Iterator[tuple[Location, str]]:
+    """Yield what is wrong across fields: where, and what."""
+    known = study.segment.levels
+    if isinstance(study.segment, SpineSegment):
+        yield from _order(known)
+    elif study.lesions:
+        yield ("lesions",), "test blocks have no lesions; use segment.kind: spine"
+    if not study.arms:
+        yield ("arms",), "nothing to compare; name at least one arm"
+    for field in ("lesions", "arms"):
+        for where, value in _walk(getattr(study, field), (field,)):
+            yield from _unknown_level(where, value, known)
+            yield from _unknown_material(where, value)
+    yield from _resections(study, known)
+    yield from _loads(study)
+    for tissue, constants in study.tissue_overrides.items():
+        for key, value in constants.items():
+            try:
+                apply_overrides(reader.tissue_set(study.tissues), {tissue: {key: value}})
+            except UsageError as error:
+                yield ("tissue_overrides", tissue, key), str(error).removeprefix(f"{tissue}.{key}: ")
+
+
+def plausibility(study: Study) -> list[str]:
+    """Return a line for every number that is legal but outside its plausible range."""
+    lines = []
+    for where, model in _models(study, ()):
+        for name, info in type(model).model_fields.items():
+            plausible = _plausible(info.json_schema_extra)
+            value = getattr(model, name)
+            if plausible and isinstance(value, int | float) and not plausible[0] <= value <= plausible[1]:
+                low, high = plausible
+                lines.append(
+                    f"{path_text((*where, name))}: {value:g} is outside the plausible range {low:g} to {high:g}"
+                )
+    return lines
+
+
+def path_text(where: Location) -> str:
+    """Return a location as people write it, e.g. ``arms.posterior.screws.levels[0]``."""
+    text = ""
+    for step in where:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def _order(named: tuple[str, ...]) -> Iterator[tuple[Location, str]]:
+    cranial_to_caudal = levels()
+    places = [cranial_to_caudal.index(level) for level in named]
+    if places != list(range(places[0], places[0] + len(places))):
+        yield ("segment", "levels"), f"{', '.join(named)} are not consecutive levels from cranial to caudal"
+
+
+_LEVEL_KEYS = ("level", "levels", "resect", "between")
+_LIBRARY_KEYS = {"material": reader.implant_material, "interface": reader.screw_interface}
+
+
+def _unknown_level(where: Location, value: object, known: tuple[str, ...]) -> Iterator[tuple[Location, str]]:
+    key = next((step for step in reversed(where) if isinstance(step, str)), "")
+    if key in _LEVEL_KEYS and isinstance(value, str) and value not in known:
+        yield where, f"{value!r} is not a level of the segment (levels: {', '.join(known)})"
+
+
+def _unknown_material(where: Location, value: object) -> Iterator[tuple[Location, str]]:
+    look_up = _LIBRARY_KEYS.get(str(where[-1]))
+    if look_up is not None and isinstance(value, str):
+        try:
+            look_up(value)
+        except UsageError as error:
+            yield where, str(error)
+
+
+def _resections(study: Study, known: tuple[str, ...]) -> Iterator[tuple[Location, str]]:
+    for name, construct in study.arms.items():
+        resected = tuple(getattr(construct, "resect", ()))
+        if not resected or not set(resected) <= set(known):
+            continue
+        where: Location = ("arms", name, "resect")
+        places = sorted(known.index(level) for level in resected)
+        if places != list(range(places[0], places[0] + len(places))):
+            yield where, f"{', '.join(resected)} are not consecutive; name neighbouring levels"
+        elif places[0] == 0 or places[-1] == len(known) - 1:
+            yield (
+                where,
+                f"{', '.join(resected)} is at the end of the segment; add the level beyond it to segment.levels",
+            )
+
+
+def _loads(study: Study) -> Iterator[tuple[Location, str]]:
+    seen: dict[str, int] = {}
+    for i, load in enumerate(study.loads):
+        if isinstance(study.segment, F1717Blocks) and load.kind != "compression":
+            yield ("loads", i, "kind"), f"{load.kind!r} does not fit hinged test blocks (allowed: compression)"
+        for case in case_names(load):
+            if seen.setdefault(case, i) != i or case_names(load).count(case) > 1:
+                yield ("loads", i), f"load case {case!r} is made twice; cases need distinct names"
+                break
+
+
+def _walk(value: object, where: Location) -> Iterator[tuple[Location, object]]:
+    """Yield all leaves below `value` with their places."""
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _walk(getattr(value, name), (*where, name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _walk(item, (*where, key))
+    elif isinstance(value, tuple | list):
+        for i, item in enumerate(value):
+            yield from _walk(item, (*where, i))
+    else:
+        yield where, value
+
+
+def _models(value: object, where: Location) -> Iterator[tuple[Location, BaseModel]]:
+    """Yield all models at and below `value` with their places."""
+    if isinstance(value, BaseModel):
+        yield where, value
+        children: Any = ((name, getattr(value, name)) for name in type(value).model_fields)
+    elif isinstance(value, Mapping):
+        children = value.items()
+    elif isinstance(value, tuple | list):
+        children = enumerate(value)
+    else:
+        return
+    for key, child in children:
+        yield from _models(child, (*where, key))
+
+
+def _plausible(extra: object) -> tuple[float, float] | None:
+    bounds = extra.get("plausible") if isinstance(extra, Mapping) else None
+    return (float(bounds[0]), float(bounds[1])) if bounds else None

@@ -1,0 +1,152 @@
+"""Errors of scenario files say where, what and how to repair."""
+
+import pytest
+
+from spinefix.errors import ScenarioError, UsageError
+from spinefix.scenario.loader import load_study, parse_study
+
+GOOD = """\
+schema_version: 1
+name: l3   # a comment
+segment: {kind: spine, levels: [L1, L2, L3, L4, L5]}
+lesions:
+  - {level: L3, volume_pct: 5e1}
+arms:
+  screws:
+    kind: posterior
+    screws:
+      levels: [L2, L4]
+      diameter_mm: 6.5
+loads:
+  - {kind: pure_moment, moment_Nm: 7.5}
+"""
+
+
+def findings(text, *overrides):
+    with pytest.raises(ScenarioError) as error:
+        parse_study(text, "case.yaml", overrides)
+    assert error.value.exit_code == 2
+    return error.value.findings
+
+
+def only(text, *overrides):
+    found = findings(text, *overrides)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a_good_file_loads():
+    study = parse_study(GOOD)
+    assert study.lesions[0].volume_pct == 50.0
+    assert study.arms["screws"].screws.levels == ("L2", "L4")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("diameter_mm: 6.5", "diamter_mm: 6.5",
+         "case.yaml:11:7: arms.screws.screws.diamter_mm: unknown key 'diamter_mm'"),
+        ("diameter_mm: 6.5", "diameter_mm: 65", "case.yaml:11:20: arms.screws.screws.diameter_mm: should be less than"),
+        ("diameter_mm: 6.5", 'diameter_mm: "6.5"', "case.yaml:11:20: arms.screws.screws.diameter_mm: should be"),
+        ("diameter_mm: 6.5", "diameter_mm: 06:50", "case.yaml:11:20: arms.screws.screws.diameter_mm: should be"),
+        ("kind: posterior", "kind: posteror", "case.yaml:8:11: arms.screws.kind: 'posteror' is not known"),
+        ("    kind: posterior\n", "", "case.yaml:7:3: arms.screws: required key 'kind' is missing"),
+        ("levels: [L2, L4]", "levels: [L2, L6]", "case.yaml:10:20: arms.screws.screws.levels[1]: 'L6' is not a level"),
+        ("volume_pct: 5e1", "volume: 50", "case.yaml:5:5: lesions[0]: required key 'volume_pct' is missing"),
+        ("moment_Nm: 7.5", "moment_Nm: -1", "case.yaml:13:36: loads[0].moment_Nm: should be greater than 0"),
+        ("name: l3", "name: l 3", "case.yaml:2:1: name: 'l 3' is not a name"),
+        ("schema_version: 1", "schema_version: 2", "case.yaml:1:17: schema_version: 2 is not allowed (allowed: 1)"),
+        ("levels: [L1, ", "levels: [T1, ",
+         "case.yaml:3:33: segment.levels[0]: 'T1' is not allowed (allowed: L1, L2, L3, L4, L5)"),
+    ],
+)  # fmt: skip
+def test_findings_carry_line_column_and_path(old, new, expected):
+    found = findings(GOOD.replace(old, new))
+    assert any(f.startswith(expected) for f in found), found
+
+
+def test_suggestion_allowed_values_and_the_line_itself():
+    text = only(GOOD.replace("diameter_mm: 6.5", "diamter_mm: 6.5"))
+    first, excerpt, caret = text.splitlines()
+    assert "did you mean 'diameter_mm'?" in first
+    assert excerpt.endswith("      diamter_mm: 6.5")
+    assert excerpt.index("diamter_mm") == caret.index("^")
+
+
+def test_short_codes_get_the_list_and_no_guess():
+    text = only(GOOD.replace("[L1, L2, L3, L4, L5]", "[L1, L2, L3, L4, L5, L6]"))
+    assert "allowed: L1, L2, L3, L4, L5" in text and "did you mean" not in text
+
+
+def test_several_mistakes_come_at_once_in_file_order():
+    bad = GOOD.replace("volume_pct: 5e1", "volume_pct: 500").replace("6.5", "no").replace("7.5", "true")
+    lines = [int(f.split(":")[1]) for f in findings(bad)]
+    assert lines == [5, 11, 13]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: a\nname: b\n", "case.yaml:2:1: found duplicate key"),
+        ("name: a\nsegment:\n\tkind: spine\n", "case.yaml:3:1: found character '\\t'"),
+        ("name: [a\n", "case.yaml:2:1:"),
+        ("- a\n- b\n", "case.yaml:1:1: a scenario is a mapping"),
+        ("", "case.yaml:1:1: a scenario is a mapping"),
+        ("name: a\n", "case.yaml:1:1: required key 'schema_version' is missing"),
+    ],
+)
+def test_broken_yaml_is_a_finding_too(text, expected):
+    assert any(f.startswith(expected) for f in findings(text))
+
+
+def test_yaml_1_2_words_are_words():
+    assert "should be a valid boolean (given: 'off')" in only(GOOD + "outputs: {pictures: off}\n")
+
+
+def test_set_replaces_adds_and_wins_over_the_file():
+    study = parse_study(
+        GOOD,
+        overrides=[
+            "lesions[0].volume_pct=30",
+            "arms.screws.screws.levels=[L1, L5]",
+            "arms.screws.rods.diameter_mm=6",
+            "segment.resolution=coarse",
+            "outputs.vtu=false",
+        ],
+    )
+    assert study.lesions[0].volume_pct == 30
+    assert study.arms["screws"].screws.levels == ("L1", "L5")
+    assert study.arms["screws"].rods.diameter_mm == 6
+    assert study.segment.refinement() == 2
+    assert not study.outputs.vtu
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("outputs.vtk=1", "--set outputs.vtk=1: outputs.vtk: unknown key 'vtk'"),
+        (
+            "arms.screws.screws.diameter_mm=60",
+            "--set arms.screws.screws.diameter_mm=60: arms.screws.screws.dia",
+        ),
+        (
+            "arms.screws.screws.levels[1]=L9",
+            "--set arms.screws.screws.levels[1]=L9: arms.screws.screws.levels[1]:",
+        ),
+        ("lesions[4].volume_pct=3", "--set lesions[4].volume_pct=3: lesions has no item 4"),
+        ("name.first=a", "--set name.first=a: name has no item 'first'"),
+        ("novalue", "--set novalue: expected key.path=value"),
+        ("a[=1", "--set a[=1: expected key.path=value"),
+        ("name=[", "--set name=[:"),
+    ],
+)
+def test_set_has_the_same_errors(override, expected):
+    assert findings(GOOD, override)[0].startswith(expected)
+
+
+def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="No such file"):
+        load_study(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes("name: \xe9".encode("latin-1"))
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load_study(tmp_path / "latin.yaml")
