@@ -25,6 +25,7 @@ class Anterior(AnteriorReconstruction):
     """Prosthetic replacement from the front with a plate or rods; no pedicle screws."""
 
     kind: Literal["anterior"] = "anterior"
+    """Kind of construct."""
 
 
 def build(spec: Anterior, segment: Segment) -> BuildResult:

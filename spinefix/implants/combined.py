@@ -19,6 +19,7 @@ class Combined(AnteriorReconstruction, PosteriorInstrumentation):
     """Everything of `anterior` and of `posterior`."""
 
     kind: Literal["combined"] = "combined"
+    """Kind of construct."""
 
 
 def build(spec: Combined, segment: Segment) -> BuildResult:

@@ -19,6 +19,7 @@ class BodyReplacement(Spec):
     resect: Annotated[tuple[str, ...], Field(min_length=1, max_length=2)]
     """One body or two consecutive ones; the discs above, between and below go with them."""
     prosthesis: Prosthesis = Prosthesis()
+    """What replaces the bodies."""
 
 
 def replace_bodies(assembly: Assembly, segment: Segment, spec: BodyReplacement) -> tuple[str, str]:

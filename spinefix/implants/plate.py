@@ -67,6 +67,7 @@ class Plate(AnteriorFixation):
     """One flat plate with two screws in each vertebra."""
 
     kind: Literal["plate"] = "plate"
+    """Kind of anterior fixation."""
     width_mm: Annotated[float, Field(gt=5.0, lt=40.0, json_schema_extra={"plausible": [16, 25]})] = 20.0
     """Along the bone. Assumed."""
     thickness_mm: Annotated[float, Field(gt=1.0, lt=10.0, json_schema_extra={"plausible": [2, 6]})] = 4.5
@@ -77,7 +78,9 @@ class AnteriorRods(AnteriorFixation):
     """Two rods with one screw each in each vertebra and two couplers between them (Kaneda type)."""
 
     kind: Literal["rods"] = "rods"
+    """Kind of anterior fixation."""
     diameter_mm: Annotated[float, Field(gt=2.0, lt=12.0, json_schema_extra={"plausible": [4.75, 6.35]})] = 6.35
+    """Of each rod."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ class PosteriorInstrumentation(Spec):
     """Pedicle screws, rods and cross-links."""
 
     screws: PedicleScrews = PedicleScrews()
+    """Pedicle screws."""
     rods: Rods = Rods()
+    """Rods through the screw heads."""
     crosslinks: tuple[CrossLink, ...] = ()
     """Transverse connectors between the rods."""
     sides: Literal["both", "left", "right"] = "both"
@@ -33,6 +35,7 @@ class Posterior(PosteriorInstrumentation):
     """Screws and rods from behind; the diseased body stays."""
 
     kind: Literal["posterior"] = "posterior"
+    """Kind of construct."""
 
 
 def build(spec: Posterior, segment: Segment) -> BuildResult:

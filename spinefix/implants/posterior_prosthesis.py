@@ -17,6 +17,7 @@ class PosteriorProsthesis(BodyReplacement, PosteriorInstrumentation):
     """Resection, prosthesis, and pedicle screws with rods; no anterior plate."""
 
     kind: Literal["posterior_prosthesis"] = "posterior_prosthesis"
+    """Kind of construct."""
 
 
 def build(spec: PosteriorProsthesis, segment: Segment) -> BuildResult:

@@ -14,12 +14,14 @@ class Intact(Spec):
     """The healthy segment: no lesion and no implant."""
 
     kind: Literal["intact"] = "intact"
+    """Kind of construct."""
 
 
 class Untreated(Spec):
     """The lesion as it is, without an implant."""
 
     kind: Literal["untreated"] = "untreated"
+    """Kind of construct."""
 
 
 def build(spec: Intact | Untreated, segment: Segment) -> BuildResult:

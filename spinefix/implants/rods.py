@@ -27,6 +27,7 @@ class Rods(Spec):
     """The longitudinal members of a screw and rod construct, one on each instrumented side."""
 
     diameter_mm: Annotated[float, Field(gt=1.0, lt=12.0, json_schema_extra={"plausible": [4.75, 6.35]})] = 5.5
+    """Diameter."""
     material: str = "ti6al4v"
     """Implant material of the library."""
 
@@ -39,6 +40,7 @@ class CrossLink(Spec):
     fraction_1: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     """Place on the rod between these two screws, from the upper (0) to the lower (1)."""
     diameter_mm: Annotated[float, Field(gt=1.0, lt=12.0, json_schema_extra={"plausible": [3.5, 6.35]})] = 5.5
+    """Diameter."""
     material: str = "ti6al4v"
     """Implant material of the library."""
 
