@@ -165,15 +165,16 @@ def build_elimination(
     """
     n_dof = 3 * len(active)
     rows = _Rows(n_dof, mesh, rotation_index)
+    supported = [(s.name, _support_dofs(s, mesh.n_points, rotation_index)) for s in supports]
+    is_fixed = np.zeros(n_dof, bool)
+    for _, dofs in supported:
+        is_fixed[dofs] = True
     for coupling in couplings:
-        _add_coupling(rows, coupling)
+        _add_coupling(rows, coupling, is_fixed)
     for tie in ties:
         _add_tie(rows, tie)
-    is_fixed = np.zeros(n_dof, bool)
-    for support in supports:
-        dofs = _support_dofs(support, mesh.n_points, rotation_index)
-        rows.reject_slaves(dofs, f"support {support.name!r}")
-        is_fixed[dofs] = True
+    for name, dofs in supported:
+        rows.reject_slaves(dofs, f"support {name!r}")
     is_slave = rows.owner >= 0
     slave = np.flatnonzero(is_slave).astype(np.int32)
     slave_map = rows.resolve(slave)
@@ -263,8 +264,11 @@ class _Rows:
         raise ConstraintError(f"{self.names[self.owner[dof]]} is part of a circle: {self.describe(dof)} depends on itself")
 
 
-def _add_coupling(rows: _Rows, coupling: Coupling) -> None:
-    """Add u_i = u_ref + theta_ref x (x_i - x_ref), and theta_i = theta_ref where node i has rotations."""
+def _add_coupling(rows: _Rows, coupling: Coupling, is_fixed: Bool) -> None:
+    """Add u_i = u_ref + theta_ref x (x_i - x_ref), and theta_i = theta_ref where node i has rotations.
+
+    Nodes on one line (a hinge pin) do not hold the turn about that line, so the supports must hold all rotations.
+    """
     name = f"coupling {coupling.name!r}"
     points, reference = rows.mesh.points, int(coupling.reference)
     if rows.rotation_index[reference] < 0:
@@ -273,7 +277,8 @@ def _add_coupling(rows: _Rows, coupling: Coupling) -> None:
     nodes = nodes[nodes != reference]
     turning = nodes[rows.rotation_index[nodes] >= 0]
     arm = points[nodes] - points[reference]
-    if not len(turning) and np.linalg.matrix_rank(arm - arm[:1] if len(arm) else arm, tol=1e-9) < 2:
+    held = is_fixed[3 * rows.rotation_blocks(np.array([reference])) + np.arange(3)].all()
+    if not (held or len(turning)) and np.linalg.matrix_rank(arm - arm[:1] if len(arm) else arm, tol=1e-9) < 2:
         raise ConstraintError(f"{name}: {len(nodes)} nodes on one line cannot hold the rotation of its reference point")
     here, turn = np.full(len(nodes), reference), rows.rotation_blocks(np.full(len(nodes), reference))
     rows.add(name, nodes, [(here, np.eye(3)), (turn, -cross_matrix(arm))])

@@ -61,10 +61,16 @@ def build_specimen(study: Study) -> Specimen:
     """
     spec = study.segment
     if spec.kind == "f1717_blocks":
-        return Specimen(build_f1717_blocks(spec), {"block": devices.material(spec.material)}, None)
+        blocks = build_f1717_blocks(
+            active_length_mm=spec.active_length_mm,
+            block_arm_mm=spec.block_arm_mm,
+            screw_spacing_mm=spec.screw_spacing_mm,
+            element_size_mm=15.0 / spec.refinement(),
+        )
+        return Specimen(blocks, {"block": devices.material(spec.material)}, None)
     segment = build_segment(spec.levels, spec.refinement())
     rings = len({k.rpartition(".")[2] for k in segment.mesh.cells if ".disc.annulus." in k})
-    tissues = materials(study.tissues, annulus_rings=rings)
+    tissues = materials(study.tissues, annulus_rings=rings, overrides=study.tissue_overrides)
     lesion = None
     if study.lesions:
         lesion = lesion_scale(segment, study.lesions, {k: m.parameters["E_MPa"] for k, m in tissues.items()})
@@ -204,8 +210,9 @@ def reference_points(segment: Segment) -> Mesh:
 def boundary(segment: Segment, reference: int) -> tuple[tuple[Coupling, ...], tuple[Support, ...]]:
     """Couplings and supports of the two ends.
 
-    The upper end region moves rigidly with its reference point. The lower one is fixed; in a hinged specimen both are
-    pins about y, the lower without translation, the upper guided along z.
+    The upper end region moves rigidly with its reference point. The lower one is fixed. In a hinged specimen both ends
+    are pins, lines of nodes along y, about which the blocks turn freely: their reference points do not rotate, the
+    lower one does not move, the upper one is guided along z.
     """
     loaded = segment.mesh.nodes[segment.loaded_region]
     held = segment.mesh.nodes[segment.held_region]
@@ -213,9 +220,9 @@ def boundary(segment: Segment, reference: int) -> tuple[tuple[Coupling, ...], tu
     if not segment.hinged:
         return (upper,), (Support("held", held),)
     lower = Coupling("support", reference + 1, held)
-    pin = (True, False, True)
-    guide = Support("upper pin", np.array([reference], np.int32), (True, True, False), pin)
-    foot = Support("lower pin", np.array([reference + 1], np.int32), (True, True, True), pin)
+    still = (True, True, True)
+    guide = Support("upper pin", np.array([reference], np.int32), (True, True, False), still)
+    foot = Support("lower pin", np.array([reference + 1], np.int32), still, still)
     return (upper, lower), (guide, foot)
 
 
