@@ -57,6 +57,14 @@ class BoneScrew(Spec):
     """Implant material of the library."""
     interface: str = "normal"
     """Screw-bone interface of the library: normal, osteopenic, osteoporotic, loose or bonded."""
+    interface_normal_N_per_mm3: Annotated[float | None, Field(gt=0.0, json_schema_extra={"plausible": [5, 2000]})] = (
+        None
+    )
+    """Radial stiffness per area of thread; left out: that of `interface`."""
+    interface_tangential_N_per_mm3: Annotated[
+        float | None, Field(gt=0.0, json_schema_extra={"plausible": [2, 2000]})
+    ] = None
+    """Stiffness along the thread surface per area; left out: that of `interface`."""
 
 
 class PedicleScrews(BoneScrew):
@@ -242,11 +250,18 @@ def _longest(depth: float, name: str) -> float:
 def _hold(spec: BoneScrew, region: str, level: str) -> EmbeddingRequest:
     """All bone of the level may hold the shaft: body, pedicle, pars, lamina, whatever the line passes."""
     interface = library.screw_interface(spec.interface)
+    given = (spec.interface_normal_N_per_mm3, spec.interface_tangential_N_per_mm3)
+    normal, tangential = (
+        interface[name].internal if value is None else value
+        for name, value in zip(("normal", "tangential"), given, strict=True)
+    )
     return EmbeddingRequest(
         beams=f"{region}.shaft",
         hosts=(level,),
         radius=spec.diameter_mm / 2,
-        stiffness_normal=interface["normal"].internal,
-        stiffness_tangential=interface["tangential"].internal,
-        source=library.citations(datum.source for datum in interface.values())[0],
+        stiffness_normal=normal,
+        stiffness_tangential=tangential,
+        source="given in the scenario"
+        if None not in given
+        else library.citations(datum.source for datum in interface.values())[0],
     )
