@@ -28,6 +28,9 @@ I64 = NDArray[np.int64]
 RESIDUAL_LIMIT = 1e-8
 """Greatest relative residual |b - K x| / |b| of an answer that is returned."""
 
+MAX_REFINEMENTS = 4
+"""Steps of iterative refinement before an answer is refused; a rigid block beside a soft joint needs two."""
+
 
 class NotPositiveDefinite(ConvergenceError):
     """The matrix is singular or indefinite: a part that nothing holds, or a wrong sign.
@@ -325,7 +328,7 @@ class Factor:
         Raises
         ------
         InaccurateSolution
-            The residual is still above `RESIDUAL_LIMIT` after one step of refinement; nothing is returned.
+            The residual is still above `RESIDUAL_LIMIT` after `MAX_REFINEMENTS` steps; nothing is returned.
         """
         if self._released:
             raise ValueError("this factorization was released")
@@ -334,8 +337,8 @@ class Factor:
         x = self._backend.solve(columns)
         rest, residual = self._residual(columns, x)
         refinements = 0
-        if not residual <= RESIDUAL_LIMIT and np.isfinite(rest).all():
-            refinements = 1
+        while refinements < MAX_REFINEMENTS and not residual <= RESIDUAL_LIMIT and np.isfinite(rest).all():
+            refinements += 1
             x = x + self._backend.solve(rest)
             rest, residual = self._residual(columns, x)
         seconds = time.perf_counter() - began
