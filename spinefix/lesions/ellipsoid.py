@@ -1,0 +1,324 @@
+"""An ellipsoidal metastasis in a vertebral body, lytic or blastic, as a field of stiffness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from spinefix import library
+from spinefix.anatomy.segment import Segment, Vertebra
+from spinefix.errors import ScenarioError
+from spinefix.lesions.sampling import Samples, sample
+from spinefix.mesh.core import F64
+from spinefix.spec import Spec
+
+Side = Literal["anterior", "posterior", "left", "right", "superior", "inferior"]
+Percent = Annotated[float, Field(ge=0.0, le=100.0)]
+
+SIDES: dict[str, tuple[int, float]] = {
+    "anterior": (0, 1.0),
+    "posterior": (0, -1.0),
+    "left": (1, 1.0),
+    "right": (1, -1.0),
+    "superior": (2, 1.0),
+    "inferior": (2, -1.0),
+}
+"""Side of the body -> axis of the vertebral frame and sign of the outward direction."""
+
+BREACH_SHARE = 0.05
+"""Assumed: a wall counts as breached when at least this fraction of its shell is replaced."""
+
+
+class EllipsoidalLesion(Spec):
+    """An ellipsoid of tumour in one vertebral body; without a breach it spares cortex and endplates."""
+
+    shape: Literal["ellipsoid"] = "ellipsoid"
+    """Geometric form of the lesion."""
+    level: str
+    """Diseased vertebra, e.g. L3."""
+    kind: Literal["lytic", "blastic"] = "lytic"
+    """Bone dissolved or bone formed."""
+    volume_pct: float = Field(gt=0.0, lt=100.0)
+    """Volume of the lesion in the body, in percent of the whole vertebral body with its shell and endplates."""
+    centre_pct: tuple[Percent, Percent, Percent] = (50.0, 50.0, 50.0)
+    """Centre in the box of the body: posterior to anterior, right to left, inferior to superior. A breach may move it."""
+    radii_ratio_1: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Ratio of the semi-axes (anteroposterior, lateral, vertical), as multiples of the half-lengths of the body's box."""
+    cortical_breach: tuple[Side, ...] = ()
+    """Walls through which the lesion breaks; it is moved towards them until it does. Empty: the shell stays whole."""
+    pedicle: Literal["none", "left", "right", "both"] = "none"
+    """Pedicles into which the lesion grows, from the body backwards."""
+    pedicle_pct: float = Field(default=50.0, gt=0.0, le=100.0)
+    """Part of the volume of each involved pedicle that is diseased."""
+    E_MPa: float | None = Field(default=None, gt=0.0)
+    """Modulus of the lesion's tissue; by default that of the library's tumour_lytic or tumour_blastic."""
+    stiffness_scale_1: float | None = Field(default=None, gt=0.0)
+    """Multiplier of the local bone modulus, in place of a modulus of the tissue."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EllipsoidalLesion:
+        if self.E_MPa is not None and self.stiffness_scale_1 is not None:
+            raise ValueError("give E_MPa or stiffness_scale_1, not both")
+        if self.kind == "lytic" and (self.stiffness_scale_1 or 0.0) > 1.0:
+            raise ValueError("a lytic lesion weakens: stiffness_scale_1 must be at most 1")
+        if self.kind == "blastic" and (self.stiffness_scale_1 or 1.0) < 1.0:
+            raise ValueError("a blastic lesion stiffens: stiffness_scale_1 must be at least 1")
+        if min(self.radii_ratio_1) <= 0.0:
+            raise ValueError("radii_ratio_1 must be positive")
+        return self
+
+    def involved_pedicles(self) -> tuple[str, ...]:
+        """Return the sides of the involved pedicles."""
+        return {"none": (), "both": ("left", "right")}.get(self.pedicle, (self.pedicle,))
+
+
+@dataclass(frozen=True, slots=True)
+class LesionReport:
+    """What was reached, for the manifest.
+
+    Attributes
+    ----------
+    level, kind : str
+    volume_fraction, volume_fraction_asked : float [1]
+        Part of the vertebral body that is diseased.
+    volume : float [mm^3]
+        Diseased volume in the body.
+    centre : (3,) float64 [mm]
+        Global centre of the ellipsoid, after a shift for a breach.
+    radii : (3,) float64 [mm]
+        Semi-axes along the axes of the vertebra.
+    breach : mapping, side -> float [1]
+        Replaced fraction of the shell of each breached wall.
+    pedicle : mapping, side -> float [1]
+        Diseased fraction of each involved pedicle.
+    description : str
+    source : str
+    """
+
+    level: str
+    kind: str
+    volume_fraction: float
+    volume_fraction_asked: float
+    volume: float
+    centre: F64
+    radii: F64
+    breach: Mapping[str, float]
+    pedicle: Mapping[str, float]
+    description: str
+    source: str
+
+
+@dataclass(frozen=True)
+class _Body:
+    """Samples of one vertebral body and its box in the vertebral frame."""
+
+    vertebra: Vertebra
+    samples: Samples
+    allowed: F64  # (e,) 1 where the lesion may be
+    wall: Mapping[str, F64]  # breached side -> (e,) flags of its shell elements
+    lower: F64  # (3,) corner of the box [mm]
+    upper: F64
+    volume: float
+
+    def position(self, pct: F64) -> F64:
+        return self.lower + np.asarray(pct) / 100.0 * (self.upper - self.lower)
+
+
+@dataclass(frozen=True)
+class _Ellipsoid:
+    centre: F64  # vertebral frame [mm]
+    semi: F64  # semi-axes before scaling [mm]
+
+    def distance(self, points: F64) -> F64:
+        """Scale factor at which the ellipsoid reaches each point (..., 3) of the vertebral frame."""
+        return np.asarray(np.sqrt((((points - self.centre) / self.semi) ** 2).sum(axis=-1)))
+
+
+def ellipsoid_coverage(segment: Segment, lesion: EllipsoidalLesion) -> tuple[F64, LesionReport]:
+    """Return the diseased fraction at each integration point, (n_cells, 8), and what was reached.
+
+    The size follows from the asked volume: it is the weighted quantile of the distance from the centre over samples
+    inside the integration points' shares, so the fraction is met at any mesh density.
+
+    Raises
+    ------
+    ScenarioError
+        Level not in the segment, volume larger than what the lesion may fill, or a wall that cannot be reached.
+    """
+    if lesion.level not in segment.levels:
+        raise ScenarioError(
+            [f"lesion.level = {lesion.level}: not in the segment; its levels are {', '.join(segment.levels)}"]
+        )
+    coarse = _body(segment, lesion, per_edge=2)
+    ellipsoid = _placed(coarse, lesion)
+    body = _body(segment, lesion, per_edge=4)
+    inside, scale = _fill(body, ellipsoid, lesion)
+    part = body.samples.coverage(inside)
+    coverage = np.zeros((segment.mesh.n_cells, 8))
+    coverage[body.samples.cells] = part
+    breach = {side: _share(body, part, side) for side in lesion.cortical_breach}
+    pedicle = {side: _fill_pedicle(segment, lesion, side, coverage) for side in lesion.involved_pedicles()}
+    volume = body.samples.covered_volume(part)
+    report = LesionReport(
+        level=lesion.level,
+        kind=lesion.kind,
+        volume_fraction=volume / body.volume,
+        volume_fraction_asked=lesion.volume_pct / 100.0,
+        volume=volume,
+        centre=body.vertebra.frame.to_global(ellipsoid.centre),
+        radii=scale * ellipsoid.semi,
+        breach=breach,
+        pedicle=pedicle,
+        description=_describe(lesion, volume / body.volume, breach, pedicle),
+        source=_source(lesion),
+    )
+    return coverage, report
+
+
+def stiffness_factor(lesion: EllipsoidalLesion, moduli: F64) -> F64:
+    """Return the stiffness of fully diseased bone as a multiple of the healthy `moduli` (e,) [MPa].
+
+    The tissue has one modulus wherever it grows, but lytic tissue never stiffens and blastic tissue never weakens.
+    """
+    if lesion.stiffness_scale_1 is not None:
+        return np.full(moduli.shape, lesion.stiffness_scale_1)
+    factor = tissue_modulus(lesion) / moduli
+    return np.asarray(np.minimum(factor, 1.0) if lesion.kind == "lytic" else np.maximum(factor, 1.0))
+
+
+def tissue_modulus(lesion: EllipsoidalLesion) -> float:
+    """Return Young's modulus [MPa] of the lesion's tissue: the asked one or the library's."""
+    if lesion.E_MPa is not None:
+        return lesion.E_MPa
+    return library.tissue_set("normal")[f"tumour_{lesion.kind}"]["E"].internal
+
+
+def _body(segment: Segment, lesion: EllipsoidalLesion, per_edge: int) -> _Body:
+    mesh, level = segment.mesh, lesion.level
+    vertebra = segment.vertebrae[level]
+    cells = mesh.select(f"{level}.body", f"{level}.endplate")
+    samples = sample(mesh, cells, per_edge)
+    samples = replace(samples, points=vertebra.frame.to_local(samples.points))
+    nodes = vertebra.frame.to_local(mesh.points[mesh.cell_nodes(cells)])
+    lower, upper = nodes.min(axis=0), nodes.max(axis=0)
+    centroid = samples.points.mean(axis=(1, 2))
+    place = (2.0 * centroid - lower - upper) / (upper - lower)
+    allowed = np.isin(cells, mesh.select(f"{level}.body.cancellous"))
+    wall = {}
+    for side in lesion.cortical_breach:
+        axis, sign = SIDES[side]
+        if axis == 2:
+            shell = np.isin(cells, mesh.select(f"{level}.endplate.{side}"))
+        else:
+            cortex = np.isin(cells, mesh.select(f"{level}.body.cortical"))
+            shell = cortex & (sign * place[:, axis] >= np.abs(place[:, 1 - axis]))
+        wall[side] = shell
+        allowed = allowed | shell
+    return _Body(vertebra, samples, allowed, wall, lower, upper, samples.volume)
+
+
+def _fill(body: _Body, ellipsoid: _Ellipsoid, lesion: EllipsoidalLesion) -> tuple[F64, float]:
+    """Grow the ellipsoid to the asked volume: flags (e, 8, s) of the samples inside, and the scale of its semi-axes."""
+    target = lesion.volume_pct / 100.0 * body.volume
+    room = float(body.samples.weights[body.allowed].sum())
+    if target > room:
+        where = "cancellous bone" if not body.wall else "cancellous bone and the breached walls"
+        raise ScenarioError(
+            [
+                f"lesion.volume_pct = {lesion.volume_pct:g}: the {where} of {lesion.level} is only "
+                f"{100.0 * room / body.volume:.1f} % of its body; ask for less or breach more walls"
+            ]
+        )
+    distance = ellipsoid.distance(body.samples.points)
+    distance[~body.allowed] = np.inf
+    scale = body.samples.quantile(distance, target)
+    return distance <= scale, scale
+
+
+def _placed(body: _Body, lesion: EllipsoidalLesion) -> _Ellipsoid:
+    """Move the ellipsoid towards the walls it breaks until each has lost `BREACH_SHARE` of its shell.
+
+    Opposite walls pull evenly: the ellipsoid stays in the middle and is stretched along their axis instead.
+    """
+    half = (body.upper - body.lower) / 2.0
+    start = _Ellipsoid(body.position(np.array(lesion.centre_pct)), half * np.array(lesion.radii_ratio_1))
+    if not lesion.cortical_breach:
+        return start
+    pull = np.zeros(3)
+    stretch = np.zeros(3)
+    for axis in range(3):
+        signs = [s for side, (a, s) in SIDES.items() if a == axis and side in lesion.cortical_breach]
+        if len(signs) == 2:
+            stretch[axis] = 1.0
+        elif signs:
+            wall = body.upper if signs[0] > 0 else body.lower
+            pull[axis] = wall[axis] - start.centre[axis]
+
+    def moved(t: float) -> _Ellipsoid:
+        return _Ellipsoid(start.centre + t * pull, start.semi * (1.0 + 9.0 * t * stretch))
+
+    def breached(t: float) -> bool:
+        inside, _ = _fill(body, moved(t), lesion)
+        part = body.samples.coverage(inside)
+        return all(_share(body, part, side) >= BREACH_SHARE for side in lesion.cortical_breach)
+
+    if breached(0.0):
+        return start
+    if not breached(1.0):
+        raise ScenarioError(
+            [
+                f"lesion.cortical_breach = {', '.join(lesion.cortical_breach)}: a lesion of {lesion.volume_pct:g} % "
+                f"does not reach; raise volume_pct or breach fewer walls"
+            ]
+        )
+    low, high = 0.0, 1.0
+    for _ in range(8):
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if breached(middle) else (middle, high)
+    return moved(high)
+
+
+def _share(body: _Body, part: F64, side: str) -> float:
+    """Replaced fraction of the shell of one wall."""
+    weights = body.samples.weights * body.wall[side][:, None]
+    return float((part * weights).sum() / weights.sum())
+
+
+def _fill_pedicle(segment: Segment, lesion: EllipsoidalLesion, side: str, coverage: F64) -> float:
+    """Grow the lesion into a pedicle from the body backwards by distance along the pedicle axis; fraction reached."""
+    vertebra = segment.vertebrae[lesion.level]
+    cells = segment.mesh.select(f"{lesion.level}.pedicle.{side}")
+    samples = sample(segment.mesh, cells)
+    axis = vertebra.directions[f"pedicle.{side}.axis"]
+    distance = -(samples.points @ axis)
+    front = samples.quantile(distance, lesion.pedicle_pct / 100.0 * samples.volume)
+    part = samples.coverage(distance <= front)
+    coverage[cells] = part
+    return samples.covered_volume(part) / samples.volume
+
+
+def _describe(
+    lesion: EllipsoidalLesion, fraction: float, breach: Mapping[str, float], pedicle: Mapping[str, float]
+) -> str:
+    text = f"{lesion.kind} lesion of {lesion.level}, {100.0 * fraction:.1f} % of the vertebral body"
+    if breach:
+        text += ", through the " + " and ".join(f"{side} wall ({100.0 * s:.0f} % of it)" for side, s in breach.items())
+    else:
+        text += ", cortex and endplates intact"
+    if pedicle:
+        text += ", into the " + " and ".join(f"{side} pedicle ({100.0 * s:.0f} %)" for side, s in pedicle.items())
+    return text
+
+
+def _source(lesion: EllipsoidalLesion) -> str:
+    if lesion.stiffness_scale_1 is not None:
+        return f"stiffness scale {lesion.stiffness_scale_1:g}, from the scenario"
+    if lesion.E_MPa is not None:
+        return f"tissue modulus {lesion.E_MPa:g} MPa, from the scenario"
+    datum = library.tissue_set("normal")[f"tumour_{lesion.kind}"]["E"]
+    assumed = " (assumed)" if datum.assumed else ""
+    return f"tissue modulus {datum.value:g} MPa{assumed}, {library.citations([datum.source])[0]}"
