@@ -289,7 +289,7 @@ def populate(plotter: Any, grid: Any, scales: Scales, surface: Surface = "implan
     for layer in layers(grid, scales.deformation, surface):
         common = {"opacity": layer.opacity, "smooth_shading": True, "show_scalar_bar": False}
         if layer.colour is None:
-            plotter.add_mesh(
+            actor = plotter.add_mesh(
                 layer.surface,
                 scalars="von_mises",
                 preference="cell",
@@ -300,10 +300,18 @@ def populate(plotter: Any, grid: Any, scales: Scales, surface: Surface = "implan
                 **common,
             )
         else:
-            plotter.add_mesh(layer.surface, color=layer.colour, scalars=None, ambient=0.15, **common)
+            actor = plotter.add_mesh(layer.surface, color=layer.colour, scalars=None, ambient=0.15, **common)
+        if layer.opacity == 1.0:
+            _bring_forward(actor)
     # order matters: with the default multi-sampling, depth peeling loses translucent surfaces on Mesa
     plotter.enable_anti_aliasing("ssaa")
     plotter.enable_depth_peeling(number_of_peels=8)
+
+
+def _bring_forward(actor: Any) -> None:
+    """Let an opaque surface win over a translucent one in the same place (an implant that touches bone)."""
+    actor.mapper.SetResolveCoincidentTopologyToPolygonOffset()
+    actor.mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(-2.0, -8.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ def draw_comparison(
 ) -> None:
     """Write one picture of all arms under one load: the same cameras, deformation factor and colour range."""
     shown = [a for a in (arms or run.arms) if (a, direction) in run.cases()]
-    sights = [scene.VIEWS[v] for v in views or ("lateral", "posterior")]
+    usual = ("lateral", "posterior") if surface == "implants" else ("lateral",)
+    sights = [scene.VIEWS[v] for v in views or usual]
     columns: list[list[scene.Panel]] = []
     notes: list[str] = []
     marks: dict[str, scene.F64] = {}
