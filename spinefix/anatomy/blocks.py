@@ -3,7 +3,7 @@
 The blocks stand in for vertebrae, so that the same posterior construct is built on them as on a spine. They are hinged
 on pins about the lateral axis y and pushed together along the line through both pins (the load line, the z axis of the
 specimen). What the hinge lets free matters: pin and ball blocks differ (Dunbar WL et al., ASTM STP 1431, 2003, 209-16);
-here each pin turns about y only. The pin and the block around its bore move as one rigid piece.
+here each pin turns about y only.
 """
 
 from __future__ import annotations
@@ -28,9 +28,6 @@ BLOCK_ARM_MM = 40.0
 
 SCREW_SPACING_MM = 40.0
 """Between left and right screw. ASTM F1717, from memory; without effect on compression bending."""
-
-_BORE_MM = 5.0
-"""Half side of the square of block nodes that move with the pin. Assumed."""
 
 _FRONT_MM = 15.0
 _HALF_WIDTH_MM = 30.0
@@ -66,7 +63,8 @@ def build_f1717_blocks(
     Returns
     -------
     Segment
-        Cells ``upper.block``, ``lower.block``; nodes ``upper.pin``, ``lower.pin``; landmarks ``pin`` and
+        Cells ``upper.block``, ``lower.block``; nodes ``upper.pin``, ``lower.pin`` (a line along y: hold them without
+        holding the turn about it); landmarks ``pin`` and
         ``pedicle.<side>.entry``, directions ``pedicle.<side>.axis``. Hinged, no ligaments.
 
     Raises
@@ -74,10 +72,8 @@ def build_f1717_blocks(
     UsageError
         The blocks would meet, or the screws miss them.
     """
-    if block_arm_mm <= _BORE_MM:
-        raise UsageError(
-            f"block_arm_mm = {block_arm_mm:g}: the face lies in the bore of the pin; more than {_BORE_MM:g}"
-        )
+    if block_arm_mm <= 0.0 or element_size_mm <= 0.0:
+        raise UsageError(f"block_arm_mm = {block_arm_mm:g} and element_size_mm = {element_size_mm:g} must be positive")
     if active_length_mm <= 2 * _HALF_HEIGHT_MM:
         raise UsageError(f"active_length_mm = {active_length_mm:g}: the blocks meet; more than {2 * _HALF_HEIGHT_MM:g}")
     if not 0.0 < screw_spacing_mm < 2 * _HALF_WIDTH_MM:
@@ -143,12 +139,12 @@ def f1717_closed_form(
 
 
 def _block(level: str, z: float, arm: float, size: float) -> Mesh:
-    """One block; grid planes pass through the pin and round its bore."""
-    x = _steps([-arm, -_BORE_MM, 0.0, _BORE_MM, _FRONT_MM], size)
+    """One block; a line of nodes lies on the pin."""
+    x = _steps([-arm, 0.0, _FRONT_MM], size)
     y = _steps([-_HALF_WIDTH_MM, _HALF_WIDTH_MM], size)
-    h = z + _steps([-_HALF_HEIGHT_MM, -_BORE_MM, 0.0, _BORE_MM, _HALF_HEIGHT_MM], size)
+    h = z + _steps([-_HALF_HEIGHT_MM, 0.0, _HALF_HEIGHT_MM], size)
     box = grid(x, y, h, name="b")
-    on_pin = np.flatnonzero((np.abs(box.points - [0.0, 0.0, z]) < _BORE_MM + 1e-6)[:, [0, 2]].all(axis=1))
+    on_pin = np.flatnonzero((np.abs(box.points - [0.0, 0.0, z]) < 1e-6)[:, [0, 2]].all(axis=1))
     return Mesh(
         box.points, box.blocks, {f"{level}.block": box.cells["b"]}, nodes={f"{level}.pin": on_pin.astype(np.int32)}
     )
