@@ -36,10 +36,10 @@ def unrestrained(system: System) -> None:
     mesh = system.model.mesh
     n = mesh.n_points
     n_blocks = system.n_blocks
-    pairs: list[F64] = []
-    for group in (*system.solids, *system.beams):
-        first = np.repeat(group.conn[:, :1], group.conn.shape[1] - 1, axis=1)
-        pairs.append(np.stack([first.ravel(), group.conn[:, 1:].ravel()]))
+    pairs: list[I32] = []
+    for conn in system.connectivity():
+        first = np.repeat(conn[:, :1], conn.shape[1] - 1, axis=1)
+        pairs.append(np.stack([first.ravel(), conn[:, 1:].ravel()]))
     for links in system.links:
         pairs.append(joined_blocks(links.rows, system.rotation_index))
     for tie in system.model.ties:
@@ -50,9 +50,9 @@ def unrestrained(system: System) -> None:
     i, j = np.concatenate(pairs, axis=1).astype(np.int64)
     graph = sp.coo_array((np.ones(len(i)), (i, j)), shape=(n, n))
     _, label = connected_components(graph, directed=False)
-    used = np.unique(np.concatenate([np.unique(g.conn) for g in (*system.solids, *system.beams)]))
-    held = np.unique(np.concatenate([label[s.nodes] for s in system.model.supports])) if system.model.supports else []
-    floating = used[~np.isin(label[used], held)]
+    used = np.unique(np.concatenate([np.unique(conn) for conn in system.connectivity()]))
+    held = [label[s.nodes] for s in system.model.supports]
+    floating = used[~np.isin(label[used], np.concatenate(held))] if held else used
     if len(floating):
         names = [k for k, v in mesh.cells.items() if np.isin(mesh.cell_nodes(v), floating).any()]
         raise CheckError(
@@ -134,9 +134,7 @@ def mirror(cases: Sequence[LoadCase], u: F64) -> tuple[Check, ...]:
     for a, b in MIRRORED:
         if a in names and b in names:
             ua, ub = u[names.index(a)], u[names.index(b)]
-            out.append(
-                Check(f"mirror_{a}_{b}", float(np.abs(ua + ub).max() / (np.abs(ua).max() + 1e-300)), TOLERANCE)
-            )
+            out.append(Check(f"mirror_{a}_{b}", float(np.abs(ua + ub).max() / (np.abs(ua).max() + 1e-300)), TOLERANCE))
     return tuple(out)
 
 

@@ -41,6 +41,10 @@ class System:
     link_stiffness: sp.csr_array
     elimination: constraints.Elimination
 
+    def connectivity(self) -> tuple[I32, ...]:
+        """Node tables (e, m) of all element groups."""
+        return (*(g.conn for g in self.solids), *(g.conn for g in self.beams))
+
     @property
     def n_blocks(self) -> int:
         """Number of 3-component blocks: translations of all points, then rotations."""
@@ -154,8 +158,9 @@ def active_blocks(solids: tuple[assembly.SolidGroup, ...], beams: tuple[BeamGrou
     """Blocks with stiffness of their own (n_blocks,): nodes of elements, rotations of beam nodes."""
     n = len(index)
     out = np.zeros(n + int(index.max(initial=-1)) + 1, bool)
-    for group in (*solids, *beams):
-        out[group.conn] = True
+    for solid in solids:
+        out[solid.conn] = True
     for beam in beams:
+        out[beam.conn] = True
         out[n + index[beam.conn]] = True
     return out

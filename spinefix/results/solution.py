@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from spinefix.mesh.core import F64, I32
 
 
@@ -68,15 +70,15 @@ class Solution:
 
     def displacement(self, case: str) -> F64:
         """Translations (n_points, 3) [mm] of one load case."""
-        return self.u[self.cases.index(case), : self.n_points]
+        return np.asarray(self.u[self.cases.index(case), : self.n_points])
 
     def blocks(self, case: str) -> F64:
         """All dofs (n_blocks, 3) of one load case."""
-        return self.u[self.cases.index(case)]
+        return np.asarray(self.u[self.cases.index(case)])
 
     def rotation(self, case: str, node: int) -> F64:
         """Rotation vector (3,) [rad] of a node that has rotations."""
         row = int(self.rotation_index[node])
         if row < 0:
             raise KeyError(f"node {node} has no rotations")
-        return self.u[self.cases.index(case), self.n_points + row]
+        return np.asarray(self.u[self.cases.index(case), self.n_points + row])

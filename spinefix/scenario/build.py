@@ -13,7 +13,7 @@ from spinefix.anatomy.builder import build_segment
 from spinefix.anatomy.segment import Segment
 from spinefix.implants import CONSTRUCTS, BuildResult
 from spinefix.lesions import LesionField, lesion_scale
-from spinefix.library import devices
+from spinefix.library import devices, reader
 from spinefix.library.tissues import materials, of_region
 from spinefix.loads import LOADS
 from spinefix.mesh.core import I32, Mesh, keep_cells, merge
@@ -49,6 +49,21 @@ class Specimen:
             "dimensions_mm": {k: dict(v.dimensions) for k, v in self.segment.vertebrae.items()},
             "lesions": [asdict(r) for r in reports],
         }
+
+    def assumed(self) -> list[str]:
+        """Dimensions of the anatomy that are from memory or assumed, one line each."""
+        known = [level for level in self.segment.levels if level in reader.levels()]
+        tables = {
+            **{level: reader.level_dimensions(level) for level in known},
+            **{f"disc {d}": reader.disc(d) for d in self.segment.discs() if known},
+            **({"shape": reader.shape_parameters()} if known else {}),
+        }
+        return [
+            f"{where} {name} = {datum.value:g} {datum.unit}"
+            for where, table in tables.items()
+            for name, datum in table.items()
+            if datum.assumed
+        ]
 
 
 def build_specimen(study: Study) -> Specimen:

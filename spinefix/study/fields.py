@@ -75,5 +75,3 @@ def parts(mesh: Mesh) -> I32:
             out[offset : offset + len(block)] = IMPLANT_BEAM
         offset += len(block)
     return out
-
-

@@ -20,8 +20,9 @@ def add_mesh_error(
 ) -> list[str]:
     """Fill in ``mesh_error_pct`` of every row, by the mesh check that the study asks for.
 
-    ``fine`` measures: the ratio of this mesh against that of the fine one. ``coarse`` estimates: the difference to the
-    coarse mesh, extrapolated by Richardson with order `ORDER`, e = |r - r_c| / ((n / n_c)^p - 1). ``none`` does nothing.
+    ``fine`` measures: the ratio of this mesh against that of the fine one. ``coarse`` estimates: the difference to
+    the coarse mesh, extrapolated by Richardson with order `ORDER`, e = |r - r_c| / ((n / n_c)^p - 1). ``none`` does
+    nothing.
 
     Returns
     -------

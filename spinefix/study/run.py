@@ -83,7 +83,7 @@ class RunOutcome:
 
 
 def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet) -> RunOutcome:
-    """Run all arms of a study and write the run folder (comparison, metrics, manifest, fields, figures, report).
+    """Run all arms of a study and write the run folder: tables, manifest and fields (`spinefix.report` adds pictures).
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     if source.exists():
         shutil.copyfile(source, out / "scenario.yaml")
     seconds: dict[str, float] = {}
-    steps = len(study.arms) + 3
+    steps = len(study.arms) + 2
     progress("building the segment", 0, steps)
     lap = time.perf_counter()
     specimen = build_specimen(study)
@@ -120,20 +120,12 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
         outcomes.append(run_arm(study, specimen, name, out))
         write_tables(out, outcomes)
     add_ratios(outcomes)
-    progress("estimating the mesh error", steps - 2, steps)
+    progress("estimating the mesh error", steps - 1, steps)
     lap = time.perf_counter()
     warnings = add_mesh_error(study, outcomes, solve_comparison)
     seconds["mesh_error"] = time.perf_counter() - lap
     write_tables(out, outcomes)
     run = RunOutcome(out, outcomes, warnings)
-    write_manifest(study, specimen, run, {**seconds, "total": time.perf_counter() - start})
-    progress("drawing pictures and report", steps - 1, steps)
-    lap = time.perf_counter()
-    if study.outputs.pictures and any(o.error is None for o in outcomes):
-        from spinefix.viz import render_figures
-
-        run.warnings += render_figures(out)
-    seconds["pictures"] = time.perf_counter() - lap
     write_manifest(study, specimen, run, {**seconds, "total": time.perf_counter() - start})
     progress("done", steps, steps)
     return run
@@ -210,7 +202,9 @@ def failed_row(arm: str, direction: str, moment_Nm: float) -> dict[str, object]:
 def add_ratios(outcomes: Iterable[ArmOutcome]) -> None:
     """Fill in the stiffness ratio to the intact arm, where there is one."""
     outcomes = list(outcomes)
-    intact = {r["direction"]: r.get("stiffness_Nm_per_deg") for o in outcomes if o.name == "intact" for r in o.comparison}
+    intact = {
+        r["direction"]: r.get("stiffness_Nm_per_deg") for o in outcomes if o.name == "intact" for r in o.comparison
+    }
     for outcome in outcomes:
         for row in outcome.comparison:
             base, own = intact.get(row["direction"]), row.get("stiffness_Nm_per_deg")
@@ -247,7 +241,9 @@ def arm_record(arm: ArmModel, solution: Any, seconds: dict[str, float]) -> dict[
     model = arm.model
     return {
         "nodes": model.mesh.n_points,
-        "elements": {k: sum(len(b) for b in model.mesh.blocks if b.kind == k) for k in {b.kind for b in model.mesh.blocks}},
+        "elements": {
+            k: sum(len(b) for b in model.mesh.blocks if b.kind == k) for k in {b.kind for b in model.mesh.blocks}
+        },
         "solver": dict(solution.solver),
         "checks": [
             {"name": c.name, "value": c.value, "tolerance": c.tolerance, "passed": c.passed} for c in solution.checks
@@ -268,6 +264,11 @@ def write_tables(out: Path, outcomes: Iterable[ArmOutcome]) -> None:
     table.write(out / "comparison.csv", COMPARISON_COLUMNS, (r for o in outcomes for r in o.comparison))
     table.write(out / "metrics.csv", METRIC_COLUMNS, (r for o in outcomes for r in o.metrics))
     table.write(out / "beams.csv", BEAM_COLUMNS, (r for o in outcomes for r in o.beams))
+
+
+def plain(value: Any) -> Any:
+    """NumPy scalars and arrays as JSON knows them."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def write_manifest(study: Study, specimen: Specimen, run: RunOutcome, seconds: dict[str, float]) -> None:
@@ -297,5 +298,5 @@ def write_manifest(study: Study, specimen: Specimen, run: RunOutcome, seconds: d
         "exit_code": run.exit_code,
     }
     part = run.folder / "manifest.json.part"
-    part.write_text(json.dumps(manifest, indent=1, default=float) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(manifest, indent=1, default=plain) + "\n", encoding="utf-8")
     os.replace(part, run.folder / "manifest.json")
