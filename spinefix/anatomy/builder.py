@@ -58,7 +58,7 @@ def build_segment(
     levels = _checked_levels(levels)
     refinement = _refinement(n)
     data = _data_of(levels, dimensions or {})
-    gaps = {name: _planned(data, name) for name in _discs_around(levels)}
+    gaps = {name: _planned(data, name, name.split("-")[0] in levels[:-1]) for name in _discs_around(levels)}
     parts = {level: _vertebra(level, data, gaps, refinement) for level in levels}
     placed = _placed(levels, parts, data)
     mesh, fibres = _assemble(levels, parts, placed, build_section(refinement))
@@ -71,6 +71,7 @@ def build_segment(
         ligaments=build_ligaments(Surface.of(mesh, vertebrae), levels),
         facet_joints=build_facet_joints(mesh, levels),
         sources=_sources(data),
+        disc_dimensions={f"{u}-{l}": library.plain(data[f"{u}-{l}"]) for u, l in zip(levels, levels[1:])},
     )
 
 
@@ -210,10 +211,11 @@ class _Gap:
     hollow: float  # concavity of both endplates together [mm]
 
 
-def _planned(data: Mapping[str, Mapping[str, Datum]], name: str) -> _Gap:
+def _planned(data: Mapping[str, Mapping[str, Datum]], name: str, built: bool) -> _Gap:
     """Plan a disc from the dimensions alone; beyond the library's levels the neighbour is taken as equal.
 
-    The two rim heights fix how the vertebrae stand, so the middle height fixes how hollow the endplates are.
+    The two rim heights fix how the vertebrae stand, so the middle height fixes how hollow the endplates are. Discs that
+    are not `built` only shape the outer endplates and joints.
     """
     upper, lower = name.split("-")
     u, l = (library.plain(data[k if k in data else other]) for k, other in ((upper, lower), (lower, upper)))
@@ -226,7 +228,14 @@ def _planned(data: Mapping[str, Mapping[str, Datum]], name: str) -> _Gap:
         disc_posterior=disc["height_posterior"],
         disc_wedge=stacking.wedge,
     )
-    return _Gap(joint, max(disc["height_middle"] - stacking.middle, 0.0))
+    hollow = disc["height_middle"] - stacking.middle
+    if built and hollow < -0.01 * stacking.middle:
+        raise UsageError(
+            f"{name}: a middle height of {disc['height_middle']:g} mm is less than the rims allow "
+            f"({stacking.middle:.1f} mm between {disc['height_anterior']:g} in front and "
+            f"{disc['height_posterior']:g} behind); give all three heights"
+        )
+    return _Gap(joint, max(hollow, 0.0))
 
 
 def _with_facet(dimensions: Mapping[str, float]) -> dict[str, Any]:

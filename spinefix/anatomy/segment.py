@@ -17,7 +17,7 @@ nodes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -101,6 +101,8 @@ class Segment:
     ends : tuple of two str
         Node regions that are loaded (upper) and held (lower); by default the superior endplate of the highest and the
         inferior endplate of the lowest vertebra.
+    disc_dimensions : mapping, disc -> mapping of str to float [mm], [rad]
+        What the discs were built from: height_anterior, height_middle, height_posterior, lordosis, facet_sagittal.
     hinged : bool
         Both ends are pins that turn freely about the lateral axis y and the loaded one moves along z only (test
         blocks). Otherwise the upper end is free and the lower end is fixed.
@@ -115,6 +117,7 @@ class Segment:
     sources: tuple[str, ...] = ()
     ends: tuple[str, str] | None = None
     hinged: bool = False
+    disc_dimensions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def loaded_region(self) -> str:
