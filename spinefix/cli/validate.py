@@ -1,0 +1,89 @@
+"""``spinefix validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spinefix.cli import common
+
+if TYPE_CHECKING:
+    from spinefix.scenario.build import ArmModel, Specimen
+    from spinefix.scenario.schema import Study
+
+
+@click.command("validate", short_help="Check a scenario and build its models without solving.")
+@common.scenario_argument
+@common.set_option
+@common.resolution_option
+@click.option("--no-build", is_flag=True, help="Check the file only.")
+def command(scenario: Path, overrides: tuple[str, ...], resolution: str | None, no_build: bool) -> int:
+    """Check SCENARIO, build every arm and print mesh sizes, lesions and implant measures; solve nothing."""
+    study = common.load(scenario, overrides, resolution)
+    from spinefix.scenario.schema import plausibility
+
+    for line in plausibility(study):
+        click.echo(f"warning: {line}", err=True)
+    cases = sum(len(names) for names in _cases(study))
+    click.echo(f"{scenario}: fine; {len(study.arms)} arms ({', '.join(study.arms)}), {cases} load cases")
+    if not no_build:
+        _build(study)
+    return 0
+
+
+def _cases(study: Study) -> list[tuple[str, ...]]:
+    from spinefix.loads import case_names
+
+    return [case_names(load) for load in study.loads]
+
+
+def _build(study: Study) -> None:
+    from rich.table import Table
+
+    from spinefix.scenario.build import build_arm, build_specimen
+
+    specimen = build_specimen(study)
+    screen = common.console()
+    _print_specimen(specimen)
+    table = Table(title="Arms", title_justify="left")
+    for column in ("arm", "nodes", "solids", "beams", "interfaces", "resected"):
+        table.add_column(column, justify="left" if column in ("arm", "resected") else "right")
+    arms = [build_arm(study, specimen, name) for name in study.arms]
+    for arm in arms:
+        table.add_row(*_row(arm))
+    screen.print(table)
+    for arm in arms:
+        for name, value in arm.construct.measures.items():
+            click.echo(f"{arm.name}: {name} = {value:.4g}")
+        for warning in getattr(arm.construct, "warnings", ()):
+            click.echo(f"warning: {arm.name}: {warning}", err=True)
+
+
+def _print_specimen(specimen: Specimen) -> None:
+    record = specimen.record()
+    click.echo(f"segment {', '.join(record['levels'])}: {record['elements']} elements, {record['nodes']} nodes")
+    for level, dimensions in record["dimensions_mm"].items():
+        click.echo(f"  {level}: " + ", ".join(f"{name} {value:.4g}" for name, value in dimensions.items()))
+    for lesion in record["lesions"]:
+        numbers = ((name, value) for name, value in lesion.items() if value not in ("", None, (), []))
+        click.echo("  lesion: " + ", ".join(f"{name} {_short(value)}" for name, value in numbers))
+
+
+def _row(arm: ArmModel) -> tuple[str, ...]:
+    mesh = arm.model.mesh
+    beams = sum(len(block) for block in mesh.blocks if block.kind == "beam2")
+    interfaces = len(arm.model.ties) + len(arm.model.embeddings)
+    return (
+        arm.name,
+        str(mesh.n_points),
+        str(mesh.n_cells - beams),
+        str(beams),
+        str(interfaces),
+        " ".join(arm.resected),
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
