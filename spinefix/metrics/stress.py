@@ -34,7 +34,7 @@ def region_cells(ctx: Context) -> dict[str, I32]:
         for group in IMPLANTS:
             if name == group or name.startswith(group + "."):
                 wanted.setdefault(group, []).append(name)
-        if name.startswith("implant.screw."):
+        if name.startswith("implant.screw.") and name.rpartition(".")[0] not in names:
             wanted.setdefault(name, []).append(name)
         if parts[0] in ctx.segment.levels and len(parts) > 1:
             kind = "posterior" if parts[1] in POSTERIOR else parts[1]
@@ -78,10 +78,11 @@ def von_mises(ctx: Context, case: str) -> Iterator[Row]:
 
 
 def beam_regions(ctx: Context) -> dict[str, I32]:
-    """Beam regions by name (rods, screws, plate), each in element order along the beam."""
+    """Beam regions by name (rods, screws, plate), each in element order along the beam; none of their parts."""
     mesh = ctx.system.model.mesh
     beams = np.concatenate([g.cells for g in ctx.system.beams]) if ctx.system.beams else np.zeros(0, np.int32)
-    return {k: v for k, v in mesh.cells.items() if k.startswith("implant.") and len(v) and np.isin(v, beams).all()}
+    whole = {k: v for k, v in mesh.cells.items() if k.rpartition(".")[0] not in mesh.cells}
+    return {k: v for k, v in whole.items() if k.startswith("implant.") and len(v) and np.isin(v, beams).all()}
 
 
 def section_forces(ctx: Context, case: str) -> Iterator[tuple[str, int, float, F64]]:
