@@ -30,6 +30,10 @@ REFINEMENTS: dict[str, int] = {"coarse": 2, "middle": 3, "fine": 5}
 SUPPORTED = ("L1", "L2", "L3", "L4", "L5")
 """Levels that have a complete set of dimensions and discs on both sides."""
 
+_SPINOUS = {"L1": (24.0, 20.0), "L2": (27.0, 20.0), "L3": (31.0, 18.0), "L4": (36.0, 16.0), "L5": (43.0, 14.0)}
+"""Caudal slope [deg] and height at the tip [mm] of the spinous processes. Assumed: chosen so that neighbours in lordosis
+leave 7-10 mm between them, within the 15-32 mm of Clouthier 2023 where there is room."""
+
 _SPINE = ("T12", *SUPPORTED, "S1")
 
 
@@ -256,8 +260,11 @@ def _vertebra(
     dimensions = library.plain(data[level])
     general = library.plain(library.shape_parameters())
     both = general["concavity_inferior"] + general["concavity_superior"]
+    slope, height = _SPINOUS[level]
     shape = replace(
         shape_of(level),
+        spinous_angle=math.radians(slope),
+        spinous_height=height,
         pedicle_angle=dimensions["pedicle_angle"],
         concavity_superior=above.hollow * general["concavity_superior"] / both,
         concavity_inferior=below.hollow * general["concavity_inferior"] / both,

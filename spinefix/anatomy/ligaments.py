@@ -185,37 +185,39 @@ def _longitudinal(surface: Surface, u: str, l: str, *, front: bool, stations: Se
 
 
 def _flavum(surface: Surface, u: str, l: str) -> list[Strand]:
-    """From the lower edge of the canal roof to the upper edge of the next one, at two distances from the midline."""
+    """From mid-height of the canal roof to the upper edge of the next one, at two distances from the midline."""
     ends = []
-    for level, upwards in ((u, False), (l, True)):
+    for level, lower in ((u, False), (l, True)):
         nodes = surface.mesh.nodes[f"{level}.canal_roof"]
         z = surface.local(level, nodes)[:, 2]
-        edge = z.max() if upwards else z.min()
+        height = z.max() if lower else (z.min() + z.max()) / 2.0
         half = surface.vertebrae[level].dimensions["SCW"] / 2.0
-        ends.append([surface.pick(level, nodes, (0.0, f * half, edge), (0, 1, 1)) for f in (0.15, 0.45)])
+        ends.append([surface.pick(level, nodes, (0.0, f * half, height), (0, 1, 1)) for f in (0.15, 0.45)])
     return [(a, b, 1.0) for a, b in zip(*ends, strict=True)]
 
 
 def _interspinous(surface: Surface, u: str, l: str) -> list[Strand]:
-    """From the lower edge of a spinous process to the upper edge of the next, at four places along it."""
+    """From the upper edge of a spinous process backwards and up to the lower edge of the one above, in four places.
+
+    The fibres fan out to the back on their way up: the upper insertions lie a quarter of the process further back.
+    """
     ends = []
-    for level, down in ((u, -1.0), (l, 1.0)):
-        nodes = surface.facing(level, "spinous", (0.0, 0.0, down))
+    for level, edge, places in ((u, "inferior", (0.3, 0.5, 0.7, 0.9)), (l, "superior", (0.05, 0.25, 0.45, 0.65))):
+        nodes = surface.mesh.nodes[f"{level}.spinous.{edge}_edge"]
         x = surface.local(level, nodes)[:, 0]
-        places = x.max() + np.array([0.2, 0.4, 0.6, 0.8]) * (x.min() - x.max())
-        ends.append([surface.pick(level, nodes, (p, 0.0, 0.0), (1, 1, 0)) for p in places])
+        ends.append([surface.pick(level, nodes, (x.max() - f * np.ptp(x), 0.0, 0.0), (1, 1, 0)) for f in places])
     return [(a, b, 1.0) for a, b in zip(*ends, strict=True)]
 
 
 def _supraspinous(surface: Surface, u: str, l: str) -> list[Strand]:
-    """From the tip of a spinous process to the tip of the next: at the near corners and at mid-height of the tips."""
+    """From the tip of a spinous process to the tip of the next, at a third and two thirds of their heights."""
     ends = []
-    for level, down in ((u, -1.0), (l, 1.0)):
+    for level in (u, l):
         nodes = surface.facing(level, "spinous", (-1.0, 0.0, 0.0))
         points = surface.local(level, nodes)
-        corner = points[:, 2].max() if down > 0 else points[:, 2].min()
-        tip = surface.vertebrae[level].frame.to_local(surface.vertebrae[level].landmarks["spinous.tip"])
-        ends.append([surface.pick(level, nodes, (tip[0], 0.0, z), (1, 1, 1)) for z in (corner, tip[2])])
+        tip = points[:, 0].min()
+        heights = points[:, 2].min() + np.array([1.0, 2.0]) / 3.0 * np.ptp(points[:, 2])
+        ends.append([surface.pick(level, nodes, (tip, 0.0, z), (1, 1, 1)) for z in heights])
     return [(a, b, 1.0) for a, b in zip(*ends, strict=True)]
 
 
