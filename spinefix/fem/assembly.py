@@ -162,8 +162,9 @@ def kernel_tables(group: SolidGroup) -> KernelTables:
     element = ELEMENTS[group.kind]
     incompatible = group.formulation == "incompatible"
     bubble = np.ascontiguousarray(-2.0 * element.points) if incompatible else np.zeros((element.n_points, 0))
-    dN, w = kernel_array(element.dN, np.float64), kernel_array(element.weights, np.float64)
-    return KernelTables(dN, w, gradient(group.kind, _CENTRE)[0], bubble, FORMULATIONS[group.formulation])
+    dN = kernel_array(element.dN.transpose(0, 2, 1), np.float64)
+    dN0 = kernel_array(gradient(group.kind, _CENTRE)[0].T, np.float64)
+    return KernelTables(dN, kernel_array(element.weights, np.float64), dN0, bubble, FORMULATIONS[group.formulation])
 
 
 def build_pattern(

@@ -45,7 +45,33 @@ def count_blocks(offsets: Any, owner: Any, members: Any, start: Any, positions: 
 
 
 @kernel
-def fill_blocks(
+def fill_columns(
+    offsets: Any, owner: Any, members: Any, start: Any, positions: Any, indptr: Any, out_indices: Any
+) -> None:
+    """Sorted columns of each row.
+
+    Rows are met in ascending order, and the pattern is symmetric; so writing each row number into the rows of its
+    columns leaves every row sorted, without a sort.
+    """
+    rows = start.shape[0] - 1
+    seen = np.full(rows, -1, np.int32)
+    fill = indptr[:-1].copy()
+    for r in range(rows):
+        seen[r] = r
+        out_indices[fill[r]] = r
+        fill[r] += 1
+        for y in range(start[r], start[r + 1]):
+            c = owner[positions[y]]
+            for x in range(offsets[c], offsets[c + 1]):
+                col = members[x]
+                if seen[col] != r:
+                    seen[col] = r
+                    out_indices[fill[col]] = r
+                    fill[col] += 1
+
+
+@kernel
+def map_blocks(
     offsets: Any,
     owner: Any,
     members: Any,
@@ -53,30 +79,14 @@ def fill_blocks(
     positions: Any,
     map_offsets: Any,
     indptr: Any,
-    out_indices: Any,
+    indices: Any,
     out_map: Any,
 ) -> None:
-    """Sorted columns of each row and, for each pair of a clique, the number of its block."""
-    rows = start.shape[0] - 1
-    seen = np.full(rows, -1, np.int32)
-    where = np.empty(rows, np.int32)
-    for r in range(rows):
-        seen[r] = r
-        k = indptr[r]
-        out_indices[k] = r
-        k += 1
-        for y in range(start[r], start[r + 1]):
-            c = owner[positions[y]]
-            for x in range(offsets[c], offsets[c + 1]):
-                col = members[x]
-                if seen[col] != r:
-                    seen[col] = r
-                    out_indices[k] = col
-                    k += 1
-        row = out_indices[indptr[r] : indptr[r + 1]]
-        row.sort()
+    """For each pair of members of a clique, the number of its block."""
+    where = np.empty(start.shape[0] - 1, np.int32)
+    for r in range(start.shape[0] - 1):
         for k in range(indptr[r], indptr[r + 1]):
-            where[out_indices[k]] = k
+            where[indices[k]] = k
         for y in range(start[r], start[r + 1]):
             p = positions[y]
             c = owner[p]

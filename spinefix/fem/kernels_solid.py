@@ -1,12 +1,14 @@
 """Solid elements: stiffness, strain and internal force of single elements, and the loops over many.
 
-One set of kernels serves all kinds, because shape functions come in as tables. An element has ``m`` nodes and, with
-incompatible modes, three more columns whose "nodes" are internal; ``n`` counts both. Local dofs are ordered by
-component first, ``i * n + a``, so that inner loops run over contiguous memory.
+One set of kernels serves all kinds, because shape functions come in as tables. Gradients are stored component first,
+``g[q, i, a]``, and so are local dofs, ``i * m + a``: inner loops then run over contiguous memory.
 
 All three formulations are integrals of products of gradients with an elasticity that is constant but for a scalar
 factor per integration point. So the products are integrated first, ``M_jl[a, b] = int s g_a,j g_b,l dv``, and
-contracted with the elasticity once, ``K_ik[a, b] = C_ijkl M_jl[a, b]``; that is half the work of B^T D B at each point.
+contracted with the elasticity once, ``K_ik[a, b] = C_ijkl M_jl[a, b]``; that is half the work of B^T D B at each point,
+and a tenth where the material is isotropic.
+
+The number of integration points is padded with zeros to a multiple of four, so that sums over points run in registers.
 
 References
 ----------
@@ -49,86 +51,95 @@ def _invert(J: Any, out_inv: Any) -> Any:
 
 @kernel
 def _jacobian(X: Any, dN: Any, out_J: Any) -> None:
-    """J[d, i] = dx_i / dxi_d from nodes X (m, 3) and reference gradients dN (m, 3)."""
-    for d in range(3):
-        for i in range(3):
-            total = 0.0
-            for a in range(X.shape[0]):
-                total += dN[a, d] * X[a, i]
-            out_J[d, i] = total
+    """J[d, i] = dx_i / dxi_d from nodes X (m, 3) and reference gradients dN (3, m)."""
+    out_J[:] = 0.0
+    for a in range(X.shape[0]):
+        x, y, z = X[a, 0], X[a, 1], X[a, 2]
+        for d in range(3):
+            out_J[d, 0] += dN[d, a] * x
+            out_J[d, 1] += dN[d, a] * y
+            out_J[d, 2] += dN[d, a] * z
 
 
 @kernel
-def element_gradients(X: Any, dN: Any, w: Any, dN0: Any, bubble: Any, work: Any, out_g: Any, out_dv: Any) -> Any:
-    """Gradients of all columns of one element at its integration points.
+def element_gradients(
+    X: Any, dN: Any, w: Any, dN0: Any, bubble: Any, work: Any, out_g: Any, out_modes: Any, out_dv: Any
+) -> Any:
+    """Gradients of the nodes and of the incompatible modes of one element at its integration points.
 
-    X (m, 3); dN (q, m, 3); w (q,); dN0 (m, 3) reference gradients at the centre; bubble (q, b) derivative of bubble k
-    along its own axis, b = 0 or 3; work (2, 3, 3); out_g (q, 3, m + b); out_dv (q,).
+    X (m, 3); dN (q, 3, m) reference gradients; w (q,); dN0 (3, m) the same at the centre; bubble (q, b) derivative of
+    bubble k along its own axis, b = 0 or 3; work (2, 3, 3); out_g (q, 3, m); out_modes (q, 3, b); out_dv (q,).
     return  0, or 1 where a Jacobian is not positive
     """
-    m = X.shape[0]
-    J = work[0]
-    inv = work[1]
-    for q in range(dN.shape[0]):
+    J, inv = work[0], work[1]
+    for q in range(w.shape[0]):
         _jacobian(X, dN[q], J)
         det = _invert(J, inv)
         if not det > 0.0:
             return 1
         out_dv[q] = det * w[q]
         for i in range(3):
-            for a in range(m):
-                out_g[q, i, a] = inv[i, 0] * dN[q, a, 0] + inv[i, 1] * dN[q, a, 1] + inv[i, 2] * dN[q, a, 2]
+            f0, f1, f2 = inv[i, 0], inv[i, 1], inv[i, 2]
+            for a in range(X.shape[0]):
+                out_g[q, i, a] = f0 * dN[q, 0, a] + f1 * dN[q, 1, a] + f2 * dN[q, 2, a]
     if bubble.shape[1] > 0:
         _jacobian(X, dN0, J)
         det0 = _invert(J, inv)
         if not det0 > 0.0:
             return 1
-        for q in range(dN.shape[0]):
+        for q in range(w.shape[0]):
             ratio = det0 * w[q] / out_dv[q]
-            for k in range(3):
-                for i in range(3):
-                    out_g[q, i, m + k] = inv[i, k] * bubble[q, k] * ratio
+            for i in range(3):
+                for k in range(3):
+                    out_modes[q, i, k] = inv[i, k] * bubble[q, k] * ratio
     return 0
 
 
 @kernel
-def gradient_products(g: Any, dv: Any, scale: Any, out_M: Any) -> None:
-    """M[j n + a, l n + b] = sum_q scale dv g_a,j g_b,l from g (q, 3, n) into out_M (3 n, 3 n)."""
-    size = out_M.shape[0]
-    rows = g.reshape(g.shape[0], size)
-    for r in range(size):
-        for c in range(size):
-            out_M[r, c] = 0.0
-    for q in range(rows.shape[0]):
-        factor = scale[q] * dv[q]
-        row = rows[q]
-        for r in range(size):
-            f = factor * row[r]
-            target = out_M[r]
-            for c in range(size):
-                target[c] += f * row[c]
+def _weighted(g: Any, dv: Any, scale: Any, out: Any) -> None:
+    """Gradients times stiffness scale times volume, (q, 3, n)."""
+    for q in range(dv.shape[0]):
+        f = scale[q] * dv[q]
+        for i in range(3):
+            for a in range(g.shape[2]):
+                out[q, i, a] = f * g[q, i, a]
 
 
 @kernel
-def contract(C: Any, M: Any, n: int, out_K: Any) -> None:
-    """K[i n + a, k n + b] = C_ijkl M[j n + a, l n + b], made symmetric; C (9, 9) with rows 3 i + j, columns 3 k + l."""
+def gradient_products(g: Any, h: Any, out_M: Any) -> None:
+    """M[r, c] = sum_q g[q, r] h[q, c] for g (q, R), h (q, S), with q a multiple of four."""
+    for r in range(g.shape[1]):
+        for q in range(0, g.shape[0], 4):
+            g0, g1, g2, g3 = g[q, r], g[q + 1, r], g[q + 2, r], g[q + 3, r]
+            if q == 0:
+                for c in range(h.shape[1]):
+                    out_M[r, c] = (g0 * h[0, c] + g1 * h[1, c]) + (g2 * h[2, c] + g3 * h[3, c])
+            else:
+                for c in range(h.shape[1]):
+                    out_M[r, c] += (g0 * h[q, c] + g1 * h[q + 1, c]) + (g2 * h[q + 2, c] + g3 * h[q + 3, c])
+
+
+@kernel
+def contract(C: Any, M: Any, symmetric: bool, out_K: Any) -> None:
+    """K[i p + a, k n + b] = C_ijkl M[j p + a, l n + b] for M (3 p, 3 n); C (9, 9) with rows 3 i + j, columns 3 k + l.
+
+    Zeros of C are skipped: of 81 numbers an isotropic material has 21. With `symmetric` the result is made exactly so.
+    """
+    p, n = M.shape[0] // 3, M.shape[1] // 3
+    out_K[:] = 0.0
     for i in range(3):
-        for k in range(i, 3):
-            c00, c01, c02 = C[3 * i, 3 * k], C[3 * i, 3 * k + 1], C[3 * i, 3 * k + 2]
-            c10, c11, c12 = C[3 * i + 1, 3 * k], C[3 * i + 1, 3 * k + 1], C[3 * i + 1, 3 * k + 2]
-            c20, c21, c22 = C[3 * i + 2, 3 * k], C[3 * i + 2, 3 * k + 1], C[3 * i + 2, 3 * k + 2]
-            for a in range(n):
-                m0, m1, m2 = M[a], M[n + a], M[2 * n + a]
-                row = out_K[i * n + a]
-                for b in range(n):
-                    row[k * n + b] = (
-                        (c00 * m0[b] + c01 * m0[n + b] + c02 * m0[2 * n + b])
-                        + (c10 * m1[b] + c11 * m1[n + b] + c12 * m1[2 * n + b])
-                        + (c20 * m2[b] + c21 * m2[n + b] + c22 * m2[2 * n + b])
-                    )
-    for r in range(3 * n):
-        for c in range(r):
-            out_K[r, c] = out_K[c, r]
+        for k in range(i if symmetric else 0, 3):
+            for j in range(3):
+                for l in range(3):
+                    c = C[3 * i + j, 3 * k + l]
+                    if c != 0.0:
+                        for a in range(p):
+                            for b in range(n):
+                                out_K[i * p + a, k * n + b] += c * M[j * p + a, l * n + b]
+    if symmetric:
+        for r in range(3 * p):
+            for c_ in range(r):
+                out_K[r, c_] = out_K[c_, r]
 
 
 @kernel
@@ -136,7 +147,7 @@ def _mean_gradient(g: Any, dv: Any, out_mean: Any) -> None:
     """Volume average (3, n) of the gradients."""
     volume = 0.0
     out_mean[:] = 0.0
-    for q in range(g.shape[0]):
+    for q in range(dv.shape[0]):
         volume += dv[q]
         for i in range(3):
             for a in range(g.shape[2]):
@@ -152,26 +163,28 @@ def add_mean_dilatation(g: Any, dv: Any, scale: Any, Q: Any, kappa: float, mean:
 
     With ``d_ij = C_ijkk``, ``kappa = d_ii``, ``Q = d / 3 - kappa / 9 I``, ``h_a = int s g_a``, ``S = int s`` and the
     mean gradient ``G_a``, the terms that hold the dilatation are ``r G^T + G r^T`` with ``r = Q h + kappa S / 18 G``.
-    mean, rank (3, n) are work arrays.
+    mean, rank (3, m) are work arrays.
     """
-    n = g.shape[2]
+    m = mean.shape[1]
     _mean_gradient(g, dv, mean)
     total = 0.0
-    for q in range(g.shape[0]):
+    for q in range(dv.shape[0]):
         total += scale[q] * dv[q]
     for i in range(3):
-        for a in range(n):
+        for a in range(m):
             rank[i, a] = kappa * total / 18.0 * mean[i, a]
-    for q in range(g.shape[0]):
+    for q in range(dv.shape[0]):
         f = scale[q] * dv[q]
         for i in range(3):
             for j in range(3):
-                for a in range(n):
-                    rank[i, a] += Q[i, j] * f * g[q, j, a]
-    G = mean.reshape(3 * n)
-    r = rank.reshape(3 * n)
-    for x in range(3 * n):
-        for y in range(3 * n):
+                c = Q[i, j] * f
+                if c != 0.0:
+                    for a in range(m):
+                        rank[i, a] += c * g[q, j, a]
+    G = mean.reshape(3 * m)
+    r = rank.reshape(3 * m)
+    for x in range(3 * m):
+        for y in range(3 * m):
             out_K[x, y] += r[x] * G[y] + G[x] * r[y]
 
 
@@ -195,42 +208,27 @@ def _cholesky(A: Any) -> Any:
 
 
 @kernel
-def condense(K: Any, m: int, inner: Any, cross: Any, out_K: Any) -> Any:
-    """Eliminate the internal columns of K (3 n, 3 n) into out_K (3 m, 3 m); inner (9, 9), cross (9, 3 m) are work."""
-    n = K.shape[0] // 3
-    b = n - m
-    for i in range(3):
-        for x in range(b):
-            row = K[i * n + m + x]
-            for k in range(3):
-                for y in range(b):
-                    inner[i * b + x, k * b + y] = row[k * n + m + y]
-                for a in range(m):
-                    cross[i * b + x, k * m + a] = row[k * n + a]
+def condense(inner: Any, cross: Any, out_K: Any) -> Any:
+    """K -= cross^T inner^-1 cross for inner (9, 9), cross (9, s), K (s, s); inner and cross are overwritten.
+
+    return  0, or 1 where inner is not positive definite
+    """
     if _cholesky(inner) != 0:
         return 1
-    for r in range(3 * b):
-        target = cross[r]
+    size = cross.shape[1]
+    for r in range(9):
         for k in range(r):
             f = inner[r, k]
-            other = cross[k]
-            for c in range(3 * m):
-                target[c] -= f * other[c]
+            for c in range(size):
+                cross[r, c] -= f * cross[k, c]
         f = 1.0 / inner[r, r]
-        for c in range(3 * m):
-            target[c] *= f
-    for i in range(3):
-        for a in range(m):
-            target = out_K[i * m + a]
-            row = K[i * n + a]
-            for k in range(3):
-                for c in range(m):
-                    target[k * m + c] = row[k * n + c]
-            for r in range(3 * b):
-                f = cross[r, i * m + a]
-                other = cross[r]
-                for c in range(3 * m):
-                    target[c] -= f * other[c]
+        for c in range(size):
+            cross[r, c] *= f
+    for x in range(size):
+        for r in range(0, 9, 3):
+            f0, f1, f2 = cross[r, x], cross[r + 1, x], cross[r + 2, x]
+            for c in range(size):
+                out_K[x, c] -= (f0 * cross[r, c] + f1 * cross[r + 1, c]) + f2 * cross[r + 2, c]
     return 0
 
 
@@ -261,35 +259,46 @@ def assemble_solids(
     return  0, or 1 + id of the first element with a Jacobian that is not positive
     """
     m = conn.shape[1]
-    n = m + bubble.shape[1]
+    nq = w.shape[0]
+    padded = 4 * ((nq + 3) // 4)
     X = np.empty((m, 3))
-    g = np.empty((dN.shape[0], 3, n))
-    dv = np.empty(dN.shape[0])
+    g = np.zeros((padded, 3, m))
+    weighted = np.zeros((padded, 3, m))
+    modes = np.zeros((padded, 3, bubble.shape[1]))
+    weighted_modes = np.zeros((padded, 3, bubble.shape[1]))
+    dv = np.empty(nq)
     work = np.empty((2, 3, 3))
-    M = np.empty((3 * n, 3 * n))
-    K = np.empty((3 * n, 3 * n))
-    condensed = np.empty((3 * m, 3 * m))
-    inner = np.empty((9, 9))
+    M = np.empty((3 * m, 3 * m))
+    K = np.empty((3 * m, 3 * m))
+    M_cross = np.empty((9, 3 * m))
     cross = np.empty((9, 3 * m))
-    mean = np.empty((3, n))
-    rank = np.empty((3, n))
+    M_inner = np.empty((9, 9))
+    inner = np.empty((9, 9))
+    mean = np.empty((3, m))
+    rank = np.empty((3, m))
     for t in range(elements.shape[0]):
         e = elements[t]
         for a in range(m):
             for i in range(3):
                 X[a, i] = points[conn[e, a], i]
-        if element_gradients(X, dN, w, dN0, bubble, work, g, dv) != 0:
+        if element_gradients(X, dN, w, dN0, bubble, work, g, modes, dv) != 0:
             return 1 + e
         law = d_id[e]
-        gradient_products(g, dv, scale[e], M)
-        contract(C[law], M, n, K)
-        Ke = K
+        _weighted(g, dv, scale[e], weighted)
+        flat = weighted.reshape(padded, 3 * m)
+        gradient_products(g.reshape(padded, 3 * m), flat, M)
+        contract(C[law], M, True, K)
         if formulation == BBAR:
             add_mean_dilatation(g, dv, scale[e], Q[law], kappa[law], mean, rank, K)
         elif formulation == INCOMPATIBLE:
-            if condense(K, m, inner, cross, condensed) != 0:
+            _weighted(modes, dv, scale[e], weighted_modes)
+            flat_modes = modes.reshape(padded, 9)
+            gradient_products(flat_modes, flat, M_cross)
+            gradient_products(flat_modes, weighted_modes.reshape(padded, 9), M_inner)
+            contract(C[law], M_cross, False, cross)
+            contract(C[law], M_inner, True, inner)
+            if condense(inner, cross, K) != 0:
                 return 1 + e
-            Ke = condensed
         for a in range(m):
             if conn[e, a] < first_row or conn[e, a] >= last_row:
                 continue
@@ -297,7 +306,7 @@ def assemble_solids(
                 block = out_data[bmap[e, a, b]]
                 for i in range(3):
                     for k in range(3):
-                        block[i, k] += Ke[i * m + a, k * m + b]
+                        block[i, k] += K[i * m + a, k * m + b]
     return 0
 
 
@@ -335,25 +344,24 @@ def _force(g: Any, sig: Any, dv: float, out_f: Any) -> None:
 
 
 @kernel
-def _internal_modes(g: Any, dv: Any, scale: Any, D: Any, eps: Any, m: int, K: Any, f: Any, sig: Any, out_a: Any) -> Any:
+def _mode_amplitudes(modes: Any, dv: Any, scale: Any, D: Any, eps: Any, K: Any, f: Any, sig: Any, out_a: Any) -> Any:
     """Amplitudes (3, 3) of the incompatible modes that balance the strains eps (q, 6); K (9, 9), f (9,) are work."""
     K[:] = 0.0
     out_a[:] = 0.0
     column = np.zeros((3, 3))
     column_eps = np.empty(6)
     row = np.zeros((3, 3))
-    for q in range(g.shape[0]):
-        modes = g[q, :, m:]
+    for q in range(dv.shape[0]):
         _stress(D, scale[q], eps[q], sig)
-        _force(modes, sig, -dv[q], out_a)
+        _force(modes[q], sig, -dv[q], out_a)
         for c in range(9):
             column[:] = 0.0
             column[c // 3, c % 3] = 1.0
             column_eps[:] = 0.0
-            _strain(modes, column, column_eps)
+            _strain(modes[q], column, column_eps)
             _stress(D, scale[q], column_eps, sig)
             row[:] = 0.0
-            _force(modes, sig, dv[q], row)
+            _force(modes[q], sig, dv[q], row)
             for r in range(9):
                 K[r, c] += row[r // 3, r % 3]
     if _cholesky(K) != 0:
@@ -398,13 +406,13 @@ def solid_response(
     return  0, or 1 + id of the first element with a Jacobian that is not positive
     """
     m = conn.shape[1]
-    n = m + bubble.shape[1]
-    nq = dN.shape[0]
+    nq = w.shape[0]
     X = np.empty((m, 3))
     ue = np.empty((m, 3))
-    g = np.empty((nq, 3, n))
+    g = np.empty((nq, 3, m))
+    modes = np.empty((nq, 3, bubble.shape[1]))
     work = np.empty((2, 3, 3))
-    mean = np.empty((3, n))
+    mean = np.empty((3, m))
     K = np.empty((9, 9))
     f = np.empty(9)
     sig = np.empty(6)
@@ -416,12 +424,12 @@ def solid_response(
                 X[a, i] = points[conn[e, a], i]
                 ue[a, i] = u[conn[e, a], i]
         dv = out_volume[t]
-        if element_gradients(X, dN, w, dN0, bubble, work, g, dv) != 0:
+        if element_gradients(X, dN, w, dN0, bubble, work, g, modes, dv) != 0:
             return 1 + e
         eps = out_strain[t]
         eps[:] = 0.0
         for q in range(nq):
-            _strain(g[q, :, :m], ue, eps[q])
+            _strain(g[q], ue, eps[q])
         if formulation == BBAR:
             _mean_gradient(g, dv, mean)
             dilatation = 0.0
@@ -433,16 +441,16 @@ def solid_response(
                 for i in range(3):
                     eps[q, i] += change
         elif formulation == INCOMPATIBLE:
-            if _internal_modes(g, dv, scale[e], D[d_id[e]], eps, m, K, f, sig, alpha) != 0:
+            if _mode_amplitudes(modes, dv, scale[e], D[d_id[e]], eps, K, f, sig, alpha) != 0:
                 return 1 + e
             for q in range(nq):
-                _strain(g[q, :, m:], alpha, eps[q])
+                _strain(modes[q], alpha, eps[q])
         force = out_force[t]
         force[:] = 0.0
         for q in range(nq):
             s = out_stress[t, q]
             _stress(D[d_id[e]], scale[e, q], eps[q], s)
-            _force(g[q, :, :m], s, dv[q], force)
+            _force(g[q], s, dv[q], force)
             if formulation == BBAR:
                 pressure = (s[0] + s[1] + s[2]) / 3.0 * dv[q]
                 for a in range(m):

@@ -91,7 +91,8 @@ class BlockPattern:
         kernels.count_blocks(offsets, owner, members, start, positions, indptr)
         indices = np.empty(indptr[-1], np.int32)
         flat = np.empty(map_offsets[-1], np.int32)
-        kernels.fill_blocks(offsets, owner, members, start, positions, map_offsets, indptr, indices, flat)
+        kernels.fill_columns(offsets, owner, members, start, positions, indptr, indices)
+        kernels.map_blocks(offsets, owner, members, start, positions, map_offsets, indptr, indices, flat)
         maps = []
         done = 0
         for t in tables:
