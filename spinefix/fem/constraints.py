@@ -192,9 +192,7 @@ def build_elimination(
         shape=(n_dof, len(free)),
     )
     orphan = np.flatnonzero(~(is_free | is_fixed | is_slave)).astype(np.int32)
-    return Elimination(
-        n_dof, free, slave, np.flatnonzero(is_fixed).astype(np.int32), orphan, slave_map, csr_array(T)
-    )
+    return Elimination(n_dof, free, slave, np.flatnonzero(is_fixed).astype(np.int32), orphan, slave_map, csr_array(T))
 
 
 class _Rows:
@@ -261,7 +259,9 @@ class _Rows:
             C = csr_array(C.multiply(keep[None, :]) + chained @ C)
             C.eliminate_zeros()
         dof = slave[int(chained.indices[0])]
-        raise ConstraintError(f"{self.names[self.owner[dof]]} is part of a circle: {self.describe(dof)} depends on itself")
+        raise ConstraintError(
+            f"{self.names[self.owner[dof]]} is part of a circle: {self.describe(dof)} depends on itself"
+        )
 
 
 def _add_coupling(rows: _Rows, coupling: Coupling, is_fixed: Bool) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, diags_array
+from scipy.sparse import bsr_array, coo_array, csr_array, diags_array
 
 from spinefix.errors import ConstraintError
 from spinefix.fem.kinematics import cross_matrix, facet_motion
 from spinefix.mesh.core import F64, I32, Mesh
-from spinefix.mesh.locate import Located, locate, project
+from spinefix.mesh.locate import locate, project
 from spinefix.mesh.quality import volumes
 from spinefix.mesh.topology import facet_points
 
@@ -175,8 +175,8 @@ def surface_links(mesh: Mesh, springs: SurfaceSprings, n_dof: int, *, max_gap: f
     keep = np.flatnonzero((near.distance <= max_gap) & (np.einsum("pi,pi->p", p.normal, near.normal) < 0.0))
     if not keep.size:
         raise ConstraintError(
-            f"surface springs {springs.name!r}: none of {len(p.area)} points faces the other surface within {max_gap} mm; "
-            f"the closest is {near.distance.min():.3g} mm away"
+            f"surface springs {springs.name!r}: none of {len(p.area)} points faces the other surface within "
+            f"{max_gap} mm; the closest is {near.distance.min():.3g} mm away"
         )
     half = 0.5 * (near.foot - p.position)[keep]
     here = facet_motion(mesh.points, p.nodes[keep], p.weights[keep], p.gradients[keep], half)
@@ -215,7 +215,7 @@ class EmbeddedLinks(Links):
         Part of the circumference that lies in a host.
     radius : float [mm]
     modes : (g, 6, 6) float64
-        Rows are the links in terms of mean translation [1] and mean rotation times radius [1].
+        Rows are the links in terms of the gap's translation [1] and its rotation times radius [1].
     beams : (k,) int32
         The embedded beam elements.
     embedded_length : (k,) float64 [mm]
@@ -238,10 +238,32 @@ class EmbeddedLinks(Links):
         return scaled[:, :3], scaled[:, 3:] * self.radius
 
 
+_DISC_TRANSLATION = float(np.exp(0.25))
+_DISC_ROTATION = float(2.0 / np.sqrt(3.0))
+"""Radius of the evenly loaded disc that gives way like a rigid section of unit radius: translation, rotation."""
+
+_SPREAD = 1.5
+"""Part of the second moments of interpolation (of force and of displacement, two in all) that a coarse mesh keeps.
+
+An asymptotic estimate for bilinear elements gives 0.75; 1.5 fits best where elements are as large as the radius.
+"""
+
+_LEAST_DISC = 0.5
+"""Least radius of the translation disc over the shaft's, reached where host elements are larger than the shaft."""
+
+_LEAST_HOLD = 0.05
+"""Sections held by less than this (least second moment of the points in hosts over radius squared) are free."""
+
+
 def embedded_links(
     mesh: Mesh, rotation_index: I32, embedding: Embedding, n_dof: int, *, around: int = 16
 ) -> EmbeddedLinks:
     """Join beams to the solids that hold them, over the true circumference; see docs/explanation/screw_coupling.md.
+
+    The beam is cut into slices. In each slice the mean translation and rotation of the host is tied to the section of
+    the beam by the springs that the interface has on its circumference there. The mean is taken over discs that make
+    the host give way as it would round a rigid section, instead of pinning the host point by point, which a mesh as
+    coarse as the shaft answers much too stiffly.
 
     Parameters
     ----------
@@ -255,43 +277,51 @@ def embedded_links(
     Raises
     ------
     ConstraintError
-        No point of the circumference lies in a host.
+        No section is held by a host, or an element is not a beam.
     """
+    r, hosts = embedding.radius, embedding.hosts
     sections = _sections(mesh, embedding)
-    ring = _ring(sections.axis, around) * embedding.radius
-    x = (sections.position[:, None] + ring).reshape(-1, 3)
-    found = locate(mesh, embedding.hosts, x)
-    if not found.found.any():
-        raise ConstraintError(
-            f"embedding {embedding.name!r}: none of {len(x)} points round the beams lies in one of its "
-            f"{len(embedding.hosts)} host elements"
-        )
-    inside = found.found.reshape(-1, around)
-    keep = np.flatnonzero(inside.any(axis=1))
-    sections, inside, ring = sections.take(keep), inside[keep], ring[keep]
-    r = embedding.radius
-    area = sections.length * 2.0 * np.pi * r / around
-    w = inside * area[:, None]
-    # A gap moves rigidly with the section by R q, q = (translation, rotation x radius).
-    R = np.concatenate([np.broadcast_to(np.eye(3), (*ring.shape, 3)), -cross_matrix(ring) / r], axis=-1)
-    M = np.einsum("gp,gpia,gpib->gab", w, R, R)
-    M_inv = np.linalg.pinv(M, rcond=1e-6, hermitian=True)
-    e_r = ring / r
-    radial = np.einsum("gp,gpi,gpia->gpa", np.sqrt(w), e_r, R)
-    S = embedding.stiffness_tangential * M + (embedding.stiffness_normal - embedding.stiffness_tangential) * np.einsum(
-        "gpa,gpb->gab", radial, radial
+    rim = _Cloud.locate(mesh, hosts, sections, _ring(sections.axis, around) * r, np.full(around, 1.0 / around))
+    # Interpolation in the host spreads each force over nodes. The disc shrinks by the second moment of that spread.
+    spread = _spread(mesh, rim, sections.axis)
+    translation_disc = np.sqrt(np.maximum((_DISC_TRANSLATION * r) ** 2 - _SPREAD * spread, (_LEAST_DISC * r) ** 2))
+    near = _Cloud.locate(mesh, hosts, sections, *_disc(sections.axis, translation_disc))
+    wide = _Cloud.locate(mesh, hosts, sections, *_disc(sections.axis, np.full(len(sections.s), _DISC_ROTATION * r)))
+    inertia = wide.inertia()
+    keep = np.flatnonzero(
+        (rim.total > 0.0) & (near.total > _LEAST_HOLD) & (np.linalg.eigvalsh(inertia)[:, 0] > _LEAST_HOLD * r**2)
     )
-    onto = np.einsum("gab,gbc->gac", M_inv, M)  # identity, or a projector where a few points cannot turn
-    stiffness, vectors = np.linalg.eigh(np.einsum("gba,gbc,gcd->gad", onto, S, onto))
-    modes = vectors.transpose(0, 2, 1)
-    mean = np.einsum("gla,gab,gp,gpib->gpli", modes, M_inv, w, R, optimize=True)
-    rows = _host_rows(found, keep, around, mean, n_dof) - _beam_rows(mesh, rotation_index, sections, modes, onto, r, n_dof)
-    fraction = inside.mean(axis=1)
+    if not keep.size:
+        raise ConstraintError(
+            f"embedding {embedding.name!r}: none of {len(rim.total)} sections of its beams lies in one of its "
+            f"{len(hosts)} host elements"
+        )
+    sections, rim, near, wide = sections.take(keep), rim.take(keep), near.take(keep), wide.take(keep)
+    # Host motion of a section: rotation (times r) by least squares, then translation of the section centre.
+    turn = r * np.einsum("gij,gp,gpjk->gpik", np.linalg.inv(inertia[keep]), wide.weights, cross_matrix(wide.arm))
+    share = near.weights / near.total[:, None]
+    centre = cross_matrix(near.centre) / r
+    move = share[..., None, None] * np.eye(3)
+    nothing = np.zeros_like
+    host = wide.rows(np.concatenate([np.einsum("gij,gpjk->gpik", centre, turn), turn], axis=2), n_dof)
+    host = host + near.rows(np.concatenate([move, nothing(move)], axis=2), n_dof)
+    gap = host - _beam_rows(mesh, rotation_index, sections, r, n_dof)
+    # Springs of the interface on that part of the circumference that lies in hosts, for a rigid gap R q.
+    R = np.concatenate([np.broadcast_to(np.eye(3), (*rim.offset.shape, 3)), -cross_matrix(rim.offset) / r], axis=-1)
+    radial = np.einsum("gpi,gpia->gpa", rim.offset / r, R)
+    area = rim.weights * (sections.length * 2.0 * np.pi * r)[:, None]
+    S = embedding.stiffness_tangential * np.einsum("gp,gpia,gpib->gab", area, R, R)
+    S += (embedding.stiffness_normal - embedding.stiffness_tangential) * np.einsum(
+        "gp,gpa,gpb->gab", area, radial, radial
+    )
+    stiffness, vectors = np.linalg.eigh(S)
+    modes = np.ascontiguousarray(vectors.transpose(0, 2, 1))
+    diagonal = bsr_array((modes, np.arange(len(keep)), np.arange(len(keep) + 1)), shape=(6 * len(keep),) * 2)
     beams = np.unique(embedding.beams).astype(np.int32)
-    held = np.bincount(np.searchsorted(beams, sections.beam), fraction * sections.length, minlength=len(beams))
+    held = np.bincount(np.searchsorted(beams, sections.beam), rim.total * sections.length, minlength=len(beams))
     return EmbeddedLinks(
-        embedding.name, csr_array(rows), np.maximum(stiffness, 0.0).ravel(), sections.beam, sections.position,
-        sections.axis, sections.length, fraction, r, modes, beams, held,
+        embedding.name, csr_array(diagonal @ gap), np.maximum(stiffness, 0.0).ravel(), sections.beam,
+        sections.position, sections.axis, sections.length, rim.total, r, modes, beams, held,
     )  # fmt: skip
 
 
@@ -320,7 +350,9 @@ def _sections(mesh: Mesh, embedding: Embedding) -> _Sections:
     conn = np.empty((len(ids), 2), np.int32)
     for block, local, where in mesh.split(ids):
         if len(local) and block.kind != "beam2":
-            raise ConstraintError(f"embedding {embedding.name!r}: element {ids[where[0]]} is a {block.kind}, not a beam")
+            raise ConstraintError(
+                f"embedding {embedding.name!r}: element {ids[where[0]]} is a {block.kind}, not a beam"
+            )
         if len(local):
             conn[where] = block.conn[local]
     a, b = mesh.points[conn[:, 0]], mesh.points[conn[:, 1]]
@@ -349,19 +381,76 @@ def _frames(x: F64) -> F64:
     return np.stack([x, y, np.cross(x, y)], axis=1)
 
 
-def _host_rows(found: Located, keep: I32, around: int, mean: F64, n_dof: int) -> csr_array:
-    """Mean motion of the host round each section."""
-    nodes = found.nodes.reshape(-1, around, found.nodes.shape[1])[keep]
-    weights = found.weights.reshape(-1, around, found.weights.shape[1])[keep]
-    values = np.einsum("gpm,gpli->gpmli", weights, mean)
-    g, p, m = nodes.shape
-    return _rows(nodes.reshape(g, p * m), values.reshape(g, p * m, 6, 3), n_dof)
+@dataclass(frozen=True)
+class _Cloud:
+    """Points round the sections of a beam and where they lie in the hosts.
+
+    offset (g, p, 3) from the section centre; weights (g, p), zero outside hosts; nodes and shape (g, p, m).
+    """
+
+    offset: F64
+    weights: F64
+    nodes: I32
+    shape: F64
+
+    @classmethod
+    def locate(cls, mesh: Mesh, hosts: I32, sections: _Sections, offset: F64, weights: F64) -> _Cloud:
+        """Find the hosts of points at `offset` (g, p, 3) whose `weights` (p,) add up to one."""
+        g, p, _ = offset.shape
+        found = locate(mesh, hosts, (sections.position[:, None] + offset).reshape(-1, 3))
+        inside = found.found.reshape(g, p)
+        return cls(offset, inside * weights, found.nodes.reshape(g, p, -1), found.weights.reshape(g, p, -1))
+
+    def take(self, keep: I32) -> _Cloud:
+        return _Cloud(self.offset[keep], self.weights[keep], self.nodes[keep], self.shape[keep])
+
+    @property
+    def total(self) -> F64:
+        """Part of the points that lies in hosts, by weight."""
+        return np.asarray(self.weights.sum(axis=1))
+
+    @property
+    def centre(self) -> F64:
+        """Mean position of the points in hosts, relative to the section centre."""
+        total = np.maximum(self.total, 1e-300)[:, None]
+        return np.asarray(np.einsum("gp,gpi->gi", self.weights, self.offset) / total)
+
+    @property
+    def arm(self) -> F64:
+        """Position of each point relative to `centre`."""
+        return np.asarray(self.offset - self.centre[:, None])
+
+    def inertia(self) -> F64:
+        """Second moments about the centre, (g, 3, 3): sum of w (|a|^2 I - a a^T)."""
+        A = cross_matrix(self.arm)
+        return np.asarray(np.einsum("gp,gpki,gpkj->gij", self.weights, A, A))
+
+    def rows(self, values: F64, n_dof: int) -> csr_array:
+        """Rows sum over points of values (g, p, 6, 3) times the displacement of the host at the point."""
+        g, p, m = self.nodes.shape
+        blocks = np.einsum("gpm,gpli->gpmli", self.shape, values).reshape(g, p * m, 6, 3)
+        return _rows(self.nodes.reshape(g, p * m), blocks, n_dof)
 
 
-def _beam_rows(
-    mesh: Mesh, rotation_index: I32, sections: _Sections, modes: F64, onto: F64, radius: float, n_dof: int
-) -> csr_array:
-    """Motion of the beam section: rotation linear along the element, deflection quadratic.
+def _disc(axis: F64, radius: F64, rings: int = 3, around: int = 12) -> tuple[F64, F64]:
+    """Quadrature points (g, p, 3) and weights (p,) of discs of `radius` (g,) across `axis`; Gauss points in rho^2."""
+    x, w = np.polynomial.legendre.leggauss(rings)
+    rho = np.sqrt((1.0 + x) / 2.0)
+    points = rho[:, None, None] * _ring(axis, around)[:, None] * radius[:, None, None, None]
+    return points.reshape(len(axis), -1, 3), np.repeat(w / 2.0 / around, around)
+
+
+def _spread(mesh: Mesh, cloud: _Cloud, axis: F64) -> F64:
+    """Mean second moment across `axis` [mm^2], (g,), of the nodal forces that stand for a force at each point."""
+    x = np.einsum("gpm,gpmi->gpi", cloud.shape, mesh.points[cloud.nodes])
+    away = mesh.points[cloud.nodes] - x[:, :, None]
+    away = away - np.einsum("gpmi,gi->gpm", away, axis)[..., None] * axis[:, None, None]
+    moment = np.einsum("gpm,gpmi,gpmi->gp", cloud.shape, away, away)
+    return np.asarray((cloud.weights * moment).sum(axis=1) / np.maximum(cloud.total, 1e-300))
+
+
+def _beam_rows(mesh: Mesh, rotation_index: I32, sections: _Sections, radius: float, n_dof: int) -> csr_array:
+    """Translation and rotation times radius of the beam's sections: rotation linear, deflection quadratic.
 
     u = (1 - s) u_0 + s u_1 + L s (1 - s) / 2 (theta_0 - theta_1) x axis is the part of the Timoshenko beam's own
     interpolation that does not depend on its section; it is exact for constant curvature and for rigid motion.
@@ -385,7 +474,7 @@ def _beam_rows(
     )
     turn = mesh.n_points + np.asarray(rotation_index)[sections.nodes]
     blocks = np.stack([sections.nodes[:, 0], turn[:, 0], sections.nodes[:, 1], turn[:, 1]], axis=1)
-    return _rows(blocks, np.einsum("gla,gab,gmbi->gmli", modes, onto, motion), n_dof)
+    return _rows(blocks, motion, n_dof)
 
 
 def _rows(blocks: I32, values: F64, n_dof: int) -> csr_array:

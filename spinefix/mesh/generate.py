@@ -276,9 +276,7 @@ def _transfinite(loop: F64, n: int) -> F64:
     return np.asarray(ruled - corners)
 
 
-def _extrude(
-    section: F64, quads: I32, z: F64, surfaces: Mapping[str, tuple[int, int]], n_core: int, name: str
-) -> Mesh:
+def _extrude(section: F64, quads: I32, z: F64, surfaces: Mapping[str, tuple[int, int]], n_core: int, name: str) -> Mesh:
     """Extrude quadrilaterals along z.
 
     `surfaces` maps a side name to (ring, m): its quadrilaterals are those of that ring of m cells after `n_core`

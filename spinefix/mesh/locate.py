@@ -153,9 +153,7 @@ def project(mesh: Mesh, facets: I32, x: F64) -> Projected:
     while len(todo):
         near, candidates = tree.query(x[todo], k=np.arange(1, k + 1))
         sub_f, sub_uv, sub_d = np.full(len(todo), -1, np.int32), np.zeros((len(todo), 2)), np.full(len(todo), np.inf)
-        project_points(
-            mesh.points, corners, x[todo], np.ascontiguousarray(candidates, np.int32), sub_f, sub_uv, sub_d
-        )
+        project_points(mesh.points, corners, x[todo], np.ascontiguousarray(candidates, np.int32), sub_f, sub_uv, sub_d)
         facet[todo], uv[todo], distance[todo] = sub_f, sub_uv, sub_d
         if k == len(corners):
             break
@@ -256,9 +254,15 @@ def invert_hex8(points, nodes, target, out_xi):  # type: ignore[no-untyped-def]
         det = J[0, 0] * c00 + J[0, 1] * c10 + J[0, 2] * c20
         if det == 0.0:
             return 1
-        d0 = (c00 * r[0] + (J[0, 2] * J[2, 1] - J[0, 1] * J[2, 2]) * r[1] + (J[0, 1] * J[1, 2] - J[0, 2] * J[1, 1]) * r[2]) / det
-        d1 = (c10 * r[0] + (J[0, 0] * J[2, 2] - J[0, 2] * J[2, 0]) * r[1] + (J[0, 2] * J[1, 0] - J[0, 0] * J[1, 2]) * r[2]) / det
-        d2 = (c20 * r[0] + (J[0, 1] * J[2, 0] - J[0, 0] * J[2, 1]) * r[1] + (J[0, 0] * J[1, 1] - J[0, 1] * J[1, 0]) * r[2]) / det
+        d0 = (
+            c00 * r[0] + (J[0, 2] * J[2, 1] - J[0, 1] * J[2, 2]) * r[1] + (J[0, 1] * J[1, 2] - J[0, 2] * J[1, 1]) * r[2]
+        ) / det
+        d1 = (
+            c10 * r[0] + (J[0, 0] * J[2, 2] - J[0, 2] * J[2, 0]) * r[1] + (J[0, 2] * J[1, 0] - J[0, 0] * J[1, 2]) * r[2]
+        ) / det
+        d2 = (
+            c20 * r[0] + (J[0, 1] * J[2, 0] - J[0, 0] * J[2, 1]) * r[1] + (J[0, 0] * J[1, 1] - J[0, 1] * J[1, 0]) * r[2]
+        ) / det
         longest = max(abs(d0), abs(d1), abs(d2))
         # Far outside, the map may fold over: shorten the step and stop wandering points.
         scale = 1.0 if longest <= 1.0 else 1.0 / longest
@@ -280,9 +284,7 @@ def invert_tet(points, nodes, target, out_xi):  # type: ignore[no-untyped-def]
     b = points[nodes[2]] - o
     c = points[nodes[3]] - o
     r = target - o
-    det = (
-        a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
-    )
+    det = a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
     if det == 0.0:
         return 1
     out_xi[0] = (

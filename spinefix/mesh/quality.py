@@ -13,7 +13,16 @@ from spinefix.mesh.elements import ELEMENTS, gradient
 
 # Corners and the three neighbours that make a right-handed trihedron in an undistorted element.
 _TRIHEDRA = {
-    "hex8": [(0, 1, 3, 4), (1, 2, 0, 5), (2, 3, 1, 6), (3, 0, 2, 7), (4, 7, 5, 0), (5, 4, 6, 1), (6, 5, 7, 2), (7, 6, 4, 3)],
+    "hex8": [
+        (0, 1, 3, 4),
+        (1, 2, 0, 5),
+        (2, 3, 1, 6),
+        (3, 0, 2, 7),
+        (4, 7, 5, 0),
+        (5, 4, 6, 1),
+        (6, 5, 7, 2),
+        (7, 6, 4, 3),
+    ],
     "tet4": [(0, 1, 2, 3), (1, 2, 0, 3), (2, 0, 1, 3), (3, 0, 2, 1)],
     "wedge6": [(0, 1, 2, 3), (1, 2, 0, 4), (2, 0, 1, 5), (3, 5, 4, 0), (4, 3, 5, 1), (5, 4, 3, 2)],
 }
