@@ -45,15 +45,16 @@ def command(
 
             outcome.warnings += render_figures(folder)
         write_report(folder)
+        tables = comparison_tables(folder)
         screen = common.console()
-        for table in comparison_tables(folder)[:2]:
+        for table in tables[:2] if study.moments() else tables:
             screen.print(table)
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
     for arm in outcome.arms:
         if arm.error is not None:
             click.echo(f"arm {arm.name}: {arm.error}", err=True)
-    click.echo(f"results: {folder}")
+    click.echo(f"results: {folder}  (all tables: spinefix compare {folder})")
     return outcome.exit_code
 
 

@@ -10,6 +10,8 @@ import click
 from spinefix.cli import common
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from spinefix.scenario.build import ArmModel, Specimen
     from spinefix.scenario.schema import Study
 
@@ -54,11 +56,24 @@ def _build(study: Study) -> None:
     for arm in arms:
         table.add_row(*_row(arm))
     screen.print(table)
+    measures = _measures(arms)
+    if measures.row_count:
+        screen.print(measures)
     for arm in arms:
-        for name, value in arm.construct.measures.items():
-            click.echo(f"{arm.name}: {name} = {value:.4g}")
-        for warning in getattr(arm.construct, "warnings", ()):
+        for warning in arm.construct.warnings:
             click.echo(f"warning: {arm.name}: {warning}", err=True)
+
+
+def _measures(arms: list[ArmModel]) -> Table:
+    """What was built, one column per arm with an implant."""
+    from rich.table import Table
+
+    built = [arm for arm in arms if arm.construct.measures]
+    table = Table("measure", *(arm.name for arm in built), title="Implants as built", title_justify="left")
+    for name in dict.fromkeys(name for arm in built for name in arm.construct.measures):
+        values = (arm.construct.measures.get(name) for arm in built)
+        table.add_row(name, *("" if value is None else f"{value:.4g}" for value in values))
+    return table
 
 
 def _print_specimen(specimen: Specimen) -> None:

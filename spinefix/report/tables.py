@@ -68,7 +68,7 @@ def comparison_tables(folder: Path | str) -> list[rich.table.Table]:
 def all_tables(run: RunFolder) -> list[Table]:
     """Every table for which there is data."""
     found = [ratio_table(run), rom_table(run), stiffness_table(run), *sharing_tables(run), stress_table(run)]
-    return [t for t in [*found, scalar_table(run)] if t is not None and t.rows]
+    return [t for t in [*found, scalar_table(run)] if t is not None and t.rows and len(t.columns) > t.headers]
 
 
 def as_rich(table: Table) -> rich.table.Table:

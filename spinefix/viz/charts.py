@@ -81,6 +81,8 @@ def stiffness_ratio(run: RunFolder) -> Figure | None:
 
 def rom(run: RunFolder) -> Figure | None:
     """Range of motion of each arm per direction, stacked by level where levels are known."""
+    if not run.rows:
+        return None
     by_level = run.select("rom_level")
     levels = _regions(by_level)
     if not levels:

@@ -74,7 +74,7 @@ class RunFolder:
     @property
     def arms(self) -> tuple[str, ...]:
         """Arms in the order of the comparison."""
-        return _ordered(r.arm for r in self.rows)
+        return _ordered([*(r.arm for r in self.rows), *(m.arm for m in self.metrics)])
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -124,13 +124,14 @@ def read_run(folder: Path | str) -> RunFolder:
     if not comparison.is_file():
         raise UsageError(f"{path}: no comparison.csv here; give the folder that 'spinefix run' wrote")
     rows = tuple(_row(line, comparison) for line in table.read(comparison))
-    if not rows:
+    path_of_metrics = path / "metrics.csv"
+    metrics = _last([_metric(line) for line in table.read(path_of_metrics)]) if path_of_metrics.is_file() else ()
+    if not rows and not metrics:  # a study of forces alone has metrics, but no stiffness against a moment
         raise UsageError(f"{comparison}: no rows")
-    metrics = path / "metrics.csv"
     return RunFolder(
         path=path,
         rows=rows,
-        metrics=_last([_metric(line) for line in table.read(metrics)]) if metrics.is_file() else (),
+        metrics=metrics,
         manifest=_json(path / "manifest.json"),
     )
 
