@@ -338,12 +338,13 @@ def _arch_facets(lattice: Lattice, numbers: Int) -> Tables:
     middle = lattice.shape[0] - 1
     first, last = lattice.starts["column"]
     q, low = lattice.cells("arch"), slice(lattice.starts["tip"][0], lattice.starts["shelf"][1])
+    up = slice(lattice.starts["high"][0], lattice.starts["rise"][1])
     to_left, to_right = (2, 3, 7, 6), (0, 1, 5, 4)
     return {
         "facet.inferior.left": _pairs(numbers[middle + last - 1, q, low], to_left),
         "facet.inferior.right": _pairs(numbers[middle - last, q, low], to_right),
-        "facet.superior.left": _pairs(numbers[middle + first, q, lattice.cells("rise")], to_right),
-        "facet.superior.right": _pairs(numbers[middle - first - 1, q, lattice.cells("rise")], to_left),
+        "facet.superior.left": _pairs(numbers[middle + first, q, up], to_right),
+        "facet.superior.right": _pairs(numbers[middle - first - 1, q, up], to_left),
     }
 
 
@@ -393,7 +394,7 @@ def _landmarks(
     tip = arch[-1, reference.nodes("arch"), rows].reshape(-1, 3)
     left["transverse.left.tip"] = tip[np.argmax(tip[:, 1])] - shift
     medial, lateral = reference.starts["column"]
-    for name, p, bands in (("superior", medial, ("rise",)), ("inferior", lateral, ("tip", "shelf"))):
+    for name, p, bands in (("superior", medial, ("high", "rise")), ("inferior", lateral, ("tip", "shelf"))):
         face = arch[p, reference.nodes("arch"), reference.nodes(*bands)]
         left[f"facet.{name}.left.centre"] = face[face.shape[0] // 2, face.shape[1] // 2] - shift
     left["mammillary.left"] = arch[lateral, reference.starts["arch"][0], reference.starts["rise"][0] + 3] - shift

@@ -18,7 +18,7 @@ from spinefix.anatomy.vertebra_lattice import Lattice, reference_lattice, smooth
 from spinefix.anatomy.vertebra_shape import FacetJoint, ShapeParameters, joint_frame
 from spinefix.mesh.core import F64, Bool
 
-_PASSES = 10
+_PASSES = 40
 _CORRECTIONS = 6
 
 
@@ -89,7 +89,8 @@ def _pedicle_axes(shape: ShapeParameters) -> tuple[F64, F64, F64]:
 def pedicle_centre(plan: Plan, controls: Controls) -> F64:
     """Centre of the isthmus (3,) [mm]."""
     body, shape = plan.body, plan.shape
-    patch = body.wall(body.patch_parameters(np.array([0.5])), body.heights[2:3])[0, 0]
+    middle = body.heights[2:3]
+    patch = body.wall(body.patch_parameters(np.array([0.5]), middle), middle)[0, 0]
     root = -0.5 * max(plan.dimensions["EPDu"], plan.dimensions["EPDl"])
     y = controls.canal_half_width + 0.5 * controls.pedicle_width * np.cos(shape.pedicle_angle)
     return np.array([root - 0.45 * shape.pedicle_length, y, patch[2] - 0.5])
@@ -100,8 +101,9 @@ def _fixed() -> Bool:
     lattice = reference_lattice()
     fixed = np.zeros(lattice.shape, np.bool_)
     medial, lateral = lattice.starts["column"]
-    fixed[lateral, lattice.nodes("arch"), lattice.nodes("tip", "shelf")] = True
-    fixed[medial, lattice.nodes("arch"), lattice.nodes("rise")] = True
+    for p, rows in ((lateral, lattice.nodes("tip", "shelf")), (medial, lattice.nodes("high", "rise"))):
+        q = lattice.nodes("arch")
+        fixed[p, q.start + 1 : q.stop - 1, rows.start + 1 : rows.stop - 1] = True
     fixed[:, -1] = True
     return fixed
 
@@ -138,36 +140,42 @@ def _pillar(plan: Plan, controls: Controls) -> F64:
     """The whole pillar (p, q, r, 3) on the reference lattice."""
     lattice = reference_lattice()
     start = lattice.starts
-    n_r = lattice.shape[2]
     u, v = _unit_grid()
-    out = np.empty((*u.shape, n_r, 3))
-    for r in range(start["shelf"][1] + 1):
-        out[:, :, r] = _inferior_row(plan, u, v, r / start["shelf"][1])
-    first, last = start["rise"]
-    for r in range(first, last + 1):
-        out[:, :, r] = _superior_row(plan, u, v, (r - first) / (last - first))
-    low, foot, mid, top = start["shelf"][1], start["low"][0], start["low"][1], first
-    waist = (low + foot) // 2
-    stations = [out[:, :, low], np.empty(0), _junction(plan, controls, -1.0), _junction(plan, controls, 0.0)]
-    stations[1] = _pars(plan, stations[0], stations[2])
-    rows = [low, waist, foot, mid, top]
-    grids = np.stack([*stations, out[:, :, top]], axis=0)
-    ends = (out[:, :, low] - out[:, :, low - 1], out[:, :, top + 1] - out[:, :, top])
-    spline = CubicSpline(rows, grids, bc_type=((1, ends[0]), (1, ends[1])))
-    inner = np.arange(low, top + 1)
-    out[:, :, low : top + 1] = np.moveaxis(spline(inner), 0, 2)
+    out = np.empty((*u.shape, lattice.shape[2], 3))
+    low, foot, mid, tip = start["shelf"][1], start["low"][0], start["high"][0], start["rise"][1]
+    for r in range(low + 1):
+        out[:, :, r] = _inferior_row(plan, u, v, r / low)
+    for r in range(mid, tip + 1):
+        out[:, :, r] = _superior_row(plan, controls, u, v, r)
+    junction = _junction(plan, controls)
+    pars = _pars(plan, out[:, :, low], junction)
+    grids = np.stack([out[:, :, low], pars, junction, out[:, :, mid]])
+    ends = (out[:, :, low] - out[:, :, low - 1], out[:, :, mid + 1] - out[:, :, mid])
+    spline = CubicSpline([low, (low + foot) // 2, foot, mid], grids, bc_type=((1, ends[0]), (1, ends[1])))
+    out[:, :, low:mid] = np.moveaxis(spline(np.arange(low, mid)), 0, 2)
     return out
 
 
-def _junction(plan: Plan, controls: Controls, height: float) -> F64:
-    """Section of the pillar behind the pedicle: at its lower border (-1) or mid height (0)."""
+def _junction(plan: Plan, controls: Controls) -> F64:
+    """Section of the pillar at the lower border of the pedicle."""
     shape = plan.shape
     lateral, forward, up = _pedicle_axes(shape)
-    centre = pedicle_centre(plan, controls) - forward * (0.55 * shape.pedicle_length + 0.5 * shape.pillar_depth)
-    centre = centre + 0.52 * controls.pedicle_height * height * up
-    width = max(1.12 * controls.pedicle_width, shape.pars_width)
     u, v = rounded(*_unit_grid(), 0.10)
+    centre = _junction_centre(plan, controls) - 0.52 * controls.pedicle_height * up
+    width = _junction_width(plan, controls)
     return centre + 0.5 * width * u[..., None] * lateral + 0.5 * shape.pillar_depth * v[..., None] * forward
+
+
+def _junction_centre(plan: Plan, controls: Controls) -> F64:
+    """Middle of the pillar on the pedicle's axis."""
+    shape = plan.shape
+    _, forward, _ = _pedicle_axes(shape)
+    return pedicle_centre(plan, controls) - forward * (0.55 * shape.pedicle_length + 0.5 * shape.pillar_depth)
+
+
+def _junction_width(plan: Plan, controls: Controls) -> float:
+    """Width of the pillar behind the pedicle."""
+    return max(1.12 * controls.pedicle_width, plan.shape.pars_width)
 
 
 def _pars(plan: Plan, below: F64, above: F64) -> F64:
@@ -185,23 +193,43 @@ def _inferior_row(plan: Plan, u: F64, v: F64, t: float) -> F64:
     joint, shape = plan.below, plan.shape
     end = np.clip(1.0 - t / 0.35, 0.0, 1.0)
     inward = 0.5 * (1.0 - u)  # 0 on the articular side
-    depth = shape.articular_thickness * inward * (1.0 - 0.15 * v**2) * (1.0 - 0.3 * end**2)
+    depth = 1.15 * shape.articular_thickness * inward * (1.0 - 0.15 * v**2) * (1.0 - 0.3 * end**2)
     arc = 0.5 * joint.width * v * (1.0 - 0.25 * end**2)
     z = -0.5 * joint.height + joint.height * t + 1.2 * end * (u**2 + v**2)
     frame = joint_frame(plan.dimensions, joint, -1)
     return _on_cylinder(joint, arc, -0.5 * joint.space - depth, z) @ frame.axes.T + frame.origin
 
 
-def _superior_row(plan: Plan, u: F64, v: F64, t: float) -> F64:
-    """Section of the superior articular process, t from the lower edge of its facet (0) to its tip (1)."""
+def _superior_row(plan: Plan, controls: Controls, u: F64, v: F64, row: int) -> F64:
+    """Section of the superior articular process in a lattice row, from the pedicle's middle to the tip.
+
+    The medial side is the articular surface. The lateral side leaves the junction behind the pedicle, bulges backwards
+    as mammillary process and closes towards the tip.
+    """
     joint, shape = plan.above, plan.shape
-    end = np.clip(1.0 - (1.0 - t) / 0.4, 0.0, 1.0)
-    outward = 0.5 * (1.0 + u)
-    depth = shape.articular_thickness * outward * (1.0 - 0.2 * v**2) * (1.0 - 0.35 * end**2)
-    arc = 0.5 * joint.width * v * (1.0 - 0.45 * outward) * (1.0 - 0.25 * end**2)
-    z = -0.5 * joint.height + joint.height * t - 1.2 * end * (u**2 + v**2)
+    start = reference_lattice().starts
+    first, shoulder, last = start["high"][0], start["high"][1], start["rise"][1]
+    t = (row - first) / (last - first)
+    end = np.clip(1.0 - (1.0 - t) / 0.35, 0.0, 1.0)
     frame = joint_frame(plan.dimensions, joint, +1)
-    return _on_cylinder(joint, arc, 0.5 * joint.space + depth, z) @ frame.axes.T + frame.origin
+    z = -0.5 * joint.height + joint.height * t
+    trim = (1.0 - 0.25 * end**2) * np.where(v < 0.0, 1.3 * v, v)
+    medial = _on_cylinder(joint, 0.5 * joint.width * trim, np.full_like(v, 0.5 * joint.space), z - 1.0 * end * v**2)
+    outward = 0.5 * joint.space + shape.articular_thickness * (1.0 - 0.35 * end**2) * (1.0 - 0.15 * v**2)
+    lateral = _on_cylinder(joint, 0.32 * joint.width * trim - 1.0, outward, z - 1.5 * end * (1.0 + v**2))
+    medial = medial @ frame.axes.T + frame.origin
+    lateral = lateral @ frame.axes.T + frame.origin
+    side, ahead, up = _pedicle_axes(shape)
+    share = min((row - first) / (shoulder - first), 1.0)
+    wall = _junction_centre(plan, controls) + 0.48 * controls.pedicle_height * share * up
+    wall = wall + 0.5 * _junction_width(plan, controls) * side + 0.45 * shape.pillar_depth * v[..., None] * ahead
+    fade = np.clip((row - first) / (1.8 * (shoulder - first)), 0.0, 1.0)
+    fade = fade * fade * (3.0 - 2.0 * fade)
+    outer = (1.0 - fade) * wall + fade * lateral
+    mammillary = np.exp(-(((row - shoulder - 3.0) / 4.5) ** 2)) * (0.5 - 0.5 * v) ** 2
+    outer = outer - shape.mammillary_bulge * mammillary[..., None] * ahead
+    s = 0.5 * (1.0 + u)[..., None]
+    return np.asarray((1.0 - s) * medial + s * outer)
 
 
 def _on_cylinder(joint: FacetJoint, arc: F64, offset: F64, z: F64) -> F64:
@@ -230,10 +258,10 @@ def _sweep_pedicle(points: F64, plan: Plan, controls: Controls) -> None:
     u, v = rounded(u, v, 0.14)
     waist = pedicle_centre(plan, controls) + 0.5 * controls.pedicle_width * u[..., None] * lateral
     waist = waist + 0.5 * controls.pedicle_height * v[..., None] * up
-    t = plan.body.patch_parameters(np.linspace(0.0, 1.0, n_p))
     h = plan.body.heights
     half = (n_r + 1) // 2
     zeta = np.concatenate([np.linspace(h[1], h[2], half), np.linspace(h[2], h[3], half)[1:]])
+    t = plan.body.patch_parameters(np.linspace(0.0, 1.0, n_p), zeta)
     root = np.moveaxis(plan.body.wall(t, zeta), 0, 1)
     grids = np.stack([points[p, behind, r], waist, root])
     spline = CubicSpline([behind, isthmus, wall], grids, bc_type="natural")
@@ -284,7 +312,7 @@ def _sweep_spinous(points: F64, plan: Plan, controls: Controls) -> None:
     a = shape.spinous_angle
     reach = corner + controls.spinous_length * np.array([-np.cos(a), 0.0, -np.sin(a)])
     end = np.zeros((*u.shape, 3))
-    end[..., 0] = reach[0] + 2.5 * (v + 0.3) ** 2 + 0.8 * u**2
+    end[..., 0] = reach[0] + 2.5 * (v + 0.2) ** 2 + 0.8 * u**2
     end[..., 1] = 0.5 * shape.spinous_tip_thickness * u * (1.0 - 0.2 * v**2)
     end[..., 2] = reach[2] + 0.5 * shape.spinous_height * (v + 0.75)
     middle = 0.5 * (root + end)
@@ -312,15 +340,15 @@ def _sweep_transverse(points: F64, plan: Plan, controls: Controls) -> None:
     ahead = _unit(np.cross(along, np.array([0.0, 0.0, 1.0])))
     up = np.cross(ahead, along)
     stations, at = [face], [first]
-    for t, size in ((0.4, 1.15), (0.7, 1.0), (1.0, 0.9)):
-        centre = middle + t * (tip - middle) + (1.0 - t) * t * np.array([2.0, 0.0, 0.0])
+    for t, size in ((0.35, 1.2), (0.7, 1.0), (1.0, 0.9)):
+        centre = middle + t * (tip - middle) + (1.0 - t) * np.array([shape.transverse_lead, 0.0, 0.0])
         grid = centre + 0.5 * size * shape.transverse_thickness * v[..., None] * ahead
         grid = grid + 0.5 * size * shape.transverse_height * w[..., None] * up
         if t == 1.0:
             grid = grid - 1.5 * (v**2 + w**2)[..., None] * along
         stations.append(grid)
         at.append(first + t * (last - first))
-    lead = 0.6 * (points[first, q, r] - points[first - 1, q, r])
+    lead = 0.8 * (points[first, q, r] - points[first - 1, q, r])
     spline = CubicSpline(at, np.stack(stations), bc_type=((1, lead), (2, np.zeros_like(lead))))
     points[first : last + 1, q, r] = spline(np.arange(first, last + 1))
 

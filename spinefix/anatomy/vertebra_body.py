@@ -73,13 +73,13 @@ class Body:
     heights: F64
 
     def outline(self, t: F64, zeta: F64) -> F64:
-        """Half outline at parameters t (k,) of the layers zeta (l,) in [0, 1] from below: (l, k, 2) [mm]."""
+        """Half outline at parameters t (l, k) of the layers zeta (l,) in [0, 1] from below: (l, k, 2) [mm]."""
         dims, shape = self.dimensions, self.shape
         spline, _ = _half_outline()
         x, y = np.moveaxis(np.asarray(spline(np.clip(t, 0.0, 1.0))), -1, 0)
         width = dims["EPWl"] + (dims["EPWu"] - dims["EPWl"]) * zeta
         depth = dims["EPDl"] + (dims["EPDu"] - dims["EPDl"]) * zeta
-        waist = (1.0 - np.abs(2.0 * zeta - 1.0) ** 2.2)[:, None]
+        waist = (np.sin(np.pi * np.clip(zeta, 0.0, 1.0)) ** 1.6)[:, None]
         front = np.clip(x + 0.5, 0.0, 1.0) ** 2
         # The dorsal concavity widens the corners and leaves the depth in the midline as it is.
         hollow = shape.posterior_flattening * np.clip(-2.0 * x, 0.0, 1.0) ** 3 * (1.0 - np.cos(np.pi * y / 0.32)) / 2.0
@@ -102,12 +102,18 @@ class Body:
         share = ((zeta - thin) / (1.0 - 2.0 * thin))[:, None]
         return np.asarray(bottom + plate + (ceiling - bottom - 2.0 * plate) * share)
 
-    def patch_parameters(self, u: F64) -> F64:
-        """Outline parameters of the pedicle's root from its medial (u = 0) to its lateral edge (u = 1)."""
-        return np.asarray(self.edges[4] + (self.edges[3] - self.edges[4]) * u)
+    def lateral_edge(self, zeta: F64) -> F64:
+        """Outline parameter of the pedicle root's lateral edge in the layers zeta: the root is rounded, not a rectangle."""
+        _, low, middle, top = self.heights
+        v = np.clip((zeta - middle) / (0.5 * (top - low)), -1.0, 1.0)
+        return np.asarray(self.edges[4] + (self.edges[3] - self.edges[4]) * (1.0 - 0.35 * v**2))
+
+    def patch_parameters(self, u: F64, zeta: F64) -> F64:
+        """Outline parameters (l, k) of the pedicle's root from its medial (u = 0) to its lateral edge (u = 1)."""
+        return np.asarray(self.edges[4] + (self.lateral_edge(zeta)[:, None] - self.edges[4]) * u)
 
     def wall(self, t: F64, zeta: F64) -> F64:
-        """Points (len(zeta), len(t), 3) [mm] of the left outer wall."""
+        """Points (l, k, 3) [mm] of the left outer wall at parameters t (l, k)."""
         xy = self.outline(t, zeta)
         z = self.between(self.rim_height(xy[..., 0], False), self.rim_height(xy[..., 0], True), zeta)
         return np.concatenate([xy, z[..., None]], axis=-1)
@@ -118,12 +124,13 @@ def build_body(dimensions: Mapping[str, float], shape: ShapeParameters) -> Body:
     spline, widest = _half_outline()
     t = np.linspace(widest, 1.0, 2001)
     probe = Body(dimensions, shape, np.zeros(5), np.zeros(4))
-    wall = probe.outline(t, np.array([0.7]))[0]
-    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(wall, axis=0), axis=1))])
+    wall = probe.outline(t[None], np.array([0.7]))[0]
     medial = int(np.argmin(np.abs(wall[len(t) // 3 :, 1] - (0.5 * dimensions["SCW"] + 0.4)))) + len(t) // 3
-    reach = 1.12 * dimensions["PDW"]
-    lateral = int(np.searchsorted(length, length[medial] - reach))
-    foremost = int(np.argmin(np.abs(wall[:, 0] + 0.20 * dimensions["EPDu"])))
+    across = np.array([np.sin(shape.pedicle_angle), np.cos(shape.pedicle_angle)])
+    reach = (wall - wall[medial]) @ across
+    wide = np.flatnonzero(reach[:medial] >= 1.03 * dimensions["PDW"])
+    lateral = int(wide[-1]) if len(wide) else 0
+    foremost = int(np.argmin(np.abs(wall[:, 0] + 0.22 * dimensions["EPDu"])))
     lateral = max(lateral, foremost)
     back, plate = dimensions["VBHp"], shape.endplate_thickness
     room = back - 2.0 * plate
@@ -138,8 +145,8 @@ def build_body(dimensions: Mapping[str, float], shape: ShapeParameters) -> Body:
 def body_points(body: Body, d: Divisions, n: int) -> F64:
     """Return the body's nodes (layers + 1, section nodes, 3) [mm], layers from below."""
     section = build_section(n)
-    t = _outline_parameters(body, d)
     zeta = _layer_fractions(body, d)
+    t = _outline_parameters(body, d, zeta)
     half = body.outline(t, zeta)
     half[:, 0, 1] = half[:, -1, 1] = 0.0
     right = half[:, -2:0:-1] * [1.0, -1.0]
@@ -150,17 +157,19 @@ def body_points(body: Body, d: Divisions, n: int) -> F64:
     return _with_heights(body, xy, zeta, loop)
 
 
-def _outline_parameters(body: Body, d: Divisions) -> F64:
-    """Parameters of the left half of the outer loop, front midline to back midline."""
-    front, corner, widest, lateral, medial = body.edges
+def _outline_parameters(body: Body, d: Divisions, zeta: F64) -> F64:
+    """Parameters (l, k) of the left half of the outer loop in each layer, front midline to back midline."""
+    front, corner, widest, _, medial = body.edges
+    lateral = body.lateral_edge(zeta)
+    corner, widest = np.full_like(zeta, corner), np.full_like(zeta, widest)
     parts = [
-        np.linspace(front, corner, d.pedicle + d.canal + 1)[:-1],
-        np.linspace(corner, widest, d.flank // 2 + 1)[:-1],
-        np.linspace(widest, lateral, d.flank // 2 + 1)[:-1],
-        body.patch_parameters(np.linspace(1.0, 0.0, d.pedicle + 1))[:-1],
-        np.linspace(medial, 1.0, d.canal + 1),
+        np.linspace(front, corner, d.pedicle + d.canal + 1, axis=1)[:, :-1],
+        np.linspace(corner, widest, d.flank // 2 + 1, axis=1)[:, :-1],
+        np.linspace(widest, lateral, d.flank // 2 + 1, axis=1)[:, :-1],
+        body.patch_parameters(np.linspace(1.0, 0.0, d.pedicle + 1), zeta)[:, :-1],
+        np.linspace(np.full_like(zeta, medial), 1.0, d.canal + 1, axis=1),
     ]
-    return np.concatenate(parts)
+    return np.concatenate(parts, axis=1)
 
 
 def _layer_fractions(body: Body, d: Divisions) -> F64:

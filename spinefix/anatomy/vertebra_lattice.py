@@ -225,7 +225,7 @@ def smooth(points: F64, fixed: Bool, passes: int) -> F64:
     fixed : (P, Q, R) bool
         Nodes that stay: articular surfaces, the root on the body, the midline plane in y.
     passes : int
-        Pairs of shrinking and swelling steps (Taubin 1995, lambda 0.5, mu -0.52).
+        Pairs of shrinking and swelling steps (Taubin 1995, lambda 0.6, mu -0.62).
     """
     s = smoother()
     inside = s.index >= 0
@@ -235,12 +235,11 @@ def smooth(points: F64, fixed: Bool, passes: int) -> F64:
     midline = np.zeros(s.index.shape, np.bool_)
     midline[0] = True
     flat = midline[inside]
-    for _ in range(passes):
-        for factor in (0.5, -0.52):
-            shift = factor * (s.average @ x - x)
-            shift[~free] = 0.0
-            shift[flat, 1] = 0.0
-            x = x + shift
+    for factor in [0.5] * 8 + [0.6, -0.62] * passes:
+        shift = factor * (s.average @ x - x)
+        shift[~free] = 0.0
+        shift[flat, 1] = 0.0
+        x = x + shift
     moved = x - start
     held = s.surface | fixed[inside]
     moved[~held] = _carry(s, moved, held)[~held]

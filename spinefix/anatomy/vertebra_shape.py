@@ -44,27 +44,29 @@ class ShapeParameters:
 
     pedicle_angle: float = _par(math.radians(14.4), "rad", 0.0, 0.75, "Zindrick 1987 (L3), from memory")
     pedicle_slope: float = _par(math.radians(3.0), "rad", -0.2, 0.3, "caudal slope of the axis to the back; assumed")
-    pedicle_length: float = _par(8.5, "mm", 4.0, 16.0, "posterior wall to articular pillar; assumed")
+    pedicle_length: float = _par(7.5, "mm", 4.0, 16.0, "posterior wall to articular pillar; assumed")
     pedicle_drop: float = _par(0.24, "-", 0.0, 1.0, "share of the free body height above the pedicle; assumed")
     pillar_depth: float = _par(11.0, "mm", 8.0, 16.0, "front to back at the pedicle; assumed")
     pars_width: float = _par(11.0, "mm", 6.0, 18.0, "assumed")
     pars_thickness: float = _par(7.5, "mm", 4.0, 12.0, "assumed")
     articular_thickness: float = _par(8.0, "mm", 4.0, 14.0, "assumed")
+    mammillary_bulge: float = _par(6.0, "mm", 0.0, 8.0, "mammillary process behind the pillar; assumed")
 
     lamina_thickness: float = _par(6.5, "mm", 4.0, 10.0, "Egwu 2019 (T9: 7.3), taken over to lumbar")
     lamina_height: float = _par(21.0, "mm", 15.0, 30.0, "midline; assumed")
-    lamina_top: float = _par(0.48, "-", 0.0, 0.8, "upper midline edge below upper endplate, over VBHp; assumed")
+    lamina_top: float = _par(0.54, "-", 0.0, 0.8, "upper midline edge below upper endplate, over VBHp; assumed")
     lamina_slope: float = _par(math.radians(20.0), "rad", 0.0, 0.6, "canal roof leans backwards going down; assumed")
 
     spinous_angle: float = _par(
         math.radians(38.0), "rad", 0.2, 0.9, "SPL below the horizontal; AP extents Clouthier 2023"
     )
-    spinous_height: float = _par(21.0, "mm", 12.0, 32.0, "at the tip; Clouthier 2023 mean 23.5")
+    spinous_height: float = _par(25.0, "mm", 12.0, 32.0, "at the tip; Clouthier 2023 mean 23.5")
     spinous_thickness: float = _par(6.5, "mm", 4.0, 12.0, "assumed")
     spinous_tip_thickness: float = _par(8.5, "mm", 4.0, 14.0, "assumed")
 
     transverse_height: float = _par(9.5, "mm", 5.0, 18.0, "assumed")
     transverse_thickness: float = _par(5.0, "mm", 3.0, 12.0, "assumed")
+    transverse_lead: float = _par(2.5, "mm", 0.0, 8.0, "root before the middle of the pillar; assumed")
     transverse_sweep: float = _par(9.0, "mm", -5.0, 25.0, "tip behind the posterior wall; assumed")
     transverse_rise: float = _par(0.0, "mm", -8.0, 8.0, "tip above the pedicle axis; assumed")
 
@@ -95,7 +97,7 @@ _BY_LEVEL: dict[str, dict[str, float]] = {
     "T12": {"pedicle_angle": 0.0, "spinous_angle": 35.0},
     "L1": {"pedicle_angle": 10.9, "spinous_angle": 38.0, "transverse_sweep": 14.0},
     "L2": {"pedicle_angle": 12.0, "spinous_angle": 40.0, "transverse_sweep": 11.0},
-    "L3": {"pedicle_angle": 14.4, "spinous_angle": 38.0, "transverse_sweep": 9.0},
+    "L3": {"pedicle_angle": 14.4, "spinous_angle": 36.0, "transverse_sweep": 9.0},
     "L4": {"pedicle_angle": 17.7, "spinous_angle": 36.0, "transverse_sweep": 10.0, "spinous_height": 18.0},
     "L5": {"pedicle_angle": 29.8, "spinous_angle": 28.0, "transverse_sweep": 11.0, "spinous_height": 14.0},
 }
@@ -166,15 +168,15 @@ def facet_joint(
     inferior facet, made smaller together until the rectangle has the measured area.
     """
     width, height, area = upper.get("inferior_facet_w_h_area") or (13.5, 15.7, 155.0)
-    shrink = math.sqrt(area / (width * height))
+    shrink = 1.04 * math.sqrt(area / (width * height))
     width, height = width * shrink, height * shrink
     canal = 0.25 * (float(upper["SCW"]) + float(lower["SCW"]))
     return FacetJoint(
         half_distance=canal - 0.5 + 0.5 * width * math.sin(angle),
         setback=9.5 + 0.5 * width * math.cos(angle),
-        drop=1.5,
+        drop=5.0,
         angle=angle,
-        radius=1.15 * width,
+        radius=1.5 * width,
         width=width,
         height=height,
         space=space,
