@@ -1,7 +1,7 @@
 """Anterior fixation: a plate or a pair of rods on the side or the front of the bodies, held by body screws.
 
-The longitudinal members are straight and stand off the bone: they are shifted outwards, parallel to themselves, until
-they clear the most prominent bone beneath them (the endplate rims) by half of their thickness. Screws cross the gap.
+The longitudinal members are straight and stand off the bone: they lie on the most prominent bone of each vertebra
+beneath them (the endplate rims), half of their thickness out. Screws cross the gap to the waist of the body.
 """
 
 from __future__ import annotations
@@ -46,10 +46,12 @@ _ACROSS: dict[Face, F64] = {
 
 
 class BodyScrews(BoneScrew):
-    """Screws in the vertebral body, side by side at mid-height, square to the plate."""
+    """Screws in the vertebral body, two side by side, square to the face that carries the device."""
 
     spacing_mm: Annotated[float, Field(gt=0.0, lt=40.0, json_schema_extra={"plausible": [8, 20]})] = 13.0
     """Distance between the two screws of a vertebra. Assumed."""
+    cranial_shift_mm: Annotated[float, Field(ge=-15.0, le=15.0, json_schema_extra={"plausible": [-8, 8]})] = -6.0
+    """Height over the middle of the body; below it, the screws pass beneath pedicle screws. Assumed."""
 
 
 class AnteriorFixation(Spec):
@@ -109,16 +111,26 @@ def fix_anterior(
     levels = (above, below)
     bed = _bed(segment, spec.side, above, below)
     places = [(n - 0.5) * spec.screws.spacing_mm for n in (0, 1)]
-    entries = {level: [_entry(segment, bed, level, place) for place in places] for level in levels}
-    half, reach = (spec.thickness_mm / 2, spec.width_mm / 2) if isinstance(spec, Plate) else (spec.diameter_mm / 2,) * 2
-    lanes = [0.0] if isinstance(spec, Plate) else places
-    rise = half + max(_prominence(segment, bed, levels, entries, lane, reach) for lane in lanes)
-    heads = {level: [assembly.node(_onto(bed, entry, rise)) for entry in entries[level]] for level in levels}
+    entries = {
+        level: [_entry(segment, bed, level, place, spec.screws.cranial_shift_mm) for place in places]
+        for level in levels
+    }
+    if isinstance(spec, Plate):
+        half, reach, lanes = spec.thickness_mm / 2, spec.width_mm / 2, [0.0]
+    else:
+        half, reach, lanes = spec.diameter_mm / 2, spec.diameter_mm / 2, places
+    rise = _rise(segment, bed, entries, lanes, reach)
+    heads = {
+        level: [
+            assembly.node(entry + (rise[level] + half - (entry - bed.origin) @ bed.outward) * bed.outward)
+            for entry in entries[level]
+        ]
+        for level in levels
+    }
     if isinstance(spec, Plate):
         _place_plate(assembly, spec, bed, heads)
     else:
         _place_rods(assembly, spec, heads)
-    assembly.record("plate.rise_mm", rise)
     return {
         level: [
             place_screw(
@@ -148,35 +160,44 @@ def _bed(segment: Segment, side: Face, above: str, below: str) -> _Bed:
     return _Bed((top.origin + bottom.origin) / 2, axis, outward, sign * across)
 
 
-def _entry(segment: Segment, bed: _Bed, level: str, place: float) -> F64:
-    """Where the line of a body screw, at mid-height and `place` [mm] across, meets the outside of the body."""
-    centre = segment.vertebrae[level].frame.origin + place * bed.across
-    walls = crossings(centre, bed.outward, surface(segment.mesh, f"{level}.body", f"{level}.endplate"))
+def _entry(segment: Segment, bed: _Bed, level: str, place: float, shift: float) -> F64:
+    """Where the line of a body screw, `place` [mm] across and `shift` [mm] above the middle, meets the outside."""
+    frame = segment.vertebrae[level].frame
+    inside = frame.origin + place * bed.across + shift * frame.axes[:, 2]
+    walls = crossings(inside, bed.outward, surface(segment.mesh, f"{level}.body", f"{level}.endplate"))
     if not len(walls):
         raise UsageError(
-            f"plate: a body screw {abs(place):.1f} mm from the middle of {level} misses the body; reduce spacing_mm"
+            f"plate: a body screw {abs(place):.1f} mm across and {shift:.1f} mm above the middle of {level} misses the "
+            "body; reduce spacing_mm or cranial_shift_mm"
         )
-    return np.asarray(centre + walls[-1] * bed.outward, np.float64)
+    return np.asarray(inside + walls[-1] * bed.outward, np.float64)
 
 
-def _prominence(
-    segment: Segment, bed: _Bed, levels: Sequence[str], entries: dict[str, list[F64]], lane: float, reach: float
-) -> float:
-    """Outward height [mm] over `bed.origin` of the most prominent bone beneath the device."""
-    tops = [float((e - bed.origin) @ bed.axis) for level in levels for e in entries[level]]
-    highest = max(float((e - bed.origin) @ bed.outward) for level in levels for e in entries[level])
-    for level in levels:
-        corners = surface(segment.mesh, f"{level}.body", f"{level}.endplate").reshape(-1, 3) - bed.origin
-        along, aside = corners @ bed.axis, corners @ bed.across - lane
-        beneath = (along > min(tops)) & (along < max(tops)) & (np.abs(aside) < reach)
-        if beneath.any():
-            highest = max(highest, float((corners[beneath] @ bed.outward).max()))
-    return highest
+def _rise(
+    segment: Segment, bed: _Bed, entries: dict[str, list[F64]], lanes: Sequence[float], reach: float
+) -> dict[str, float]:
+    """Outward height [mm] over `bed.origin`, at the screws of each level, of a straight line that rests on the bone.
 
-
-def _onto(bed: _Bed, entry: F64, rise: float) -> F64:
-    """Move a point outwards to the height of the device."""
-    return np.asarray(entry + (rise - (entry - bed.origin) @ bed.outward) * bed.outward)
+    The line touches the most prominent bone of either vertebra; where bone between still stands above it, it is lifted
+    as a whole. Bone counts within `reach` [mm] of the `lanes` and between the screws.
+    """
+    heights = {level: float(np.mean([(e - bed.origin) @ bed.axis for e in here])) for level, here in entries.items()}
+    bone = {}
+    for level in entries:
+        mesh_points = surface(segment.mesh, f"{level}.body", f"{level}.endplate").reshape(-1, 3)
+        local = (np.concatenate([mesh_points, entries[level]]) - bed.origin) @ np.column_stack(
+            [bed.axis, bed.across, bed.outward]
+        )
+        between = (local[:, 0] > min(heights.values()) - 1e-6) & (local[:, 0] < max(heights.values()) + 1e-6)
+        beneath = np.any([np.abs(local[:, 1] - lane) < reach for lane in lanes], axis=0)
+        own = np.arange(len(local)) >= len(mesh_points)
+        bone[level] = local[(between & beneath) | own][:, [0, 2]]
+    rise = {level: float(points[:, 1].max()) for level, points in bone.items()}
+    (low, low_rise), (high, high_rise) = sorted((heights[level], rise[level]) for level in entries)
+    along, outward = np.concatenate(list(bone.values())).T
+    line = low_rise + (high_rise - low_rise) * np.clip((along - low) / (high - low), 0.0, 1.0)
+    lift = max(0.0, float((outward - line).max()))
+    return {level: height + lift for level, height in rise.items()}
 
 
 def _place_plate(assembly: Assembly, spec: Plate, bed: _Bed, heads: dict[str, list[int]]) -> None:
@@ -188,7 +209,8 @@ def _place_plate(assembly: Assembly, spec: Plate, bed: _Bed, heads: dict[str, li
         level: assembly.node(np.mean([assembly.point(h) for h in pair], axis=0)) for level, pair in heads.items()
     }
     above, below = middles.values()
-    ends = [assembly.point(above) + OVERHANG_MM * bed.axis, assembly.point(below) - OVERHANG_MM * bed.axis]
+    upwards = unit(assembly.point(above) - assembly.point(below))
+    ends = [assembly.point(above) + OVERHANG_MM * upwards, assembly.point(below) - OVERHANG_MM * upwards]
     chain = [assembly.node(ends[0]), above, below, assembly.node(ends[1])]
     assembly.chain((f"{REGION}.bar",), chain, BEAM_MM)
     names = [f"{REGION}.bar"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from spinefix.implants.base import BuildResult
 from spinefix.implants.levels import in_order
 from spinefix.implants.rods import CrossLink, Rods, link_station, place_crosslinks, place_rod
 from spinefix.implants.screws import SIDES, PedicleScrews, Screw, Side, check_crossing, place_pedicle_screws
+from spinefix.mesh.core import I32
 from spinefix.mesh.locate import locate, project
 from spinefix.mesh.topology import boundary_facets
 from spinefix.spec import Spec
@@ -79,26 +81,27 @@ def instrument(
         )
         for side in sides
     ]
+    bone = boundary_facets(segment.mesh)
     for side, rod in zip(sides, rods, strict=True):
-        _check_clearance(assembly, segment, side, rod.nodes, spec.rods.diameter_mm / 2)
-    if spec.crosslinks:
-        links = [(link.diameter_mm, link.material) for link in spec.crosslinks]
-        place_crosslinks(assembly, "implant.crosslink", rods, links)
+        _check_clearance(assembly, segment, bone, f"rod.{side}", rod.nodes, spec.rods.diameter_mm / 2)
+    links = [(link.diameter_mm, link.material) for link in spec.crosslinks]
+    for i, nodes in enumerate(place_crosslinks(assembly, "implant.crosslink", rods, links)):
+        _check_clearance(assembly, segment, bone, f"crosslink.{i + 1}", nodes, links[i][0] / 2)
     return {level: [screws[side][i] for side in sides] for i, level in enumerate(levels)}
 
 
-def _check_clearance(assembly: Assembly, segment: Segment, side: Side, nodes: tuple[int, ...], radius: float) -> None:
-    """Record the least distance between rod surface and bone (at rod nodes); warn where the rod cuts into bone."""
+def _check_clearance(
+    assembly: Assembly, segment: Segment, bone: I32, name: str, nodes: Sequence[int], radius: float
+) -> None:
+    """Record the least distance between a round bar and bone (at its nodes); warn where it cuts into bone."""
     mesh = segment.mesh
     points = np.array([assembly.point(n) for n in nodes])
-    distance = project(mesh, boundary_facets(mesh), points).distance
+    distance = project(mesh, bone, points).distance
     inside = locate(mesh, np.arange(mesh.n_cells, dtype=np.int32), points).found
     gaps = np.where(inside, -distance, distance) - radius
     worst = int(gaps.argmin())
-    assembly.record(f"rod.{side}.clearance_mm", float(gaps[worst]))
+    assembly.record(f"{name}.clearance_mm", float(gaps[worst]))
     if gaps[worst] < 0.0:
         x, y, z = points[worst]
-        assembly.warn(
-            f"rod.{side}: cuts {-gaps[worst]:.1f} mm into bone near ({x:.0f}, {y:.0f}, {z:.0f}) mm; "
-            "raise head_offset_mm"
-        )
+        cure = "raise head_offset_mm" if name.startswith("rod") else "change fraction_1 (real ones arch over the bone)"
+        assembly.warn(f"{name}: cuts {-gaps[worst]:.1f} mm into bone near ({x:.0f}, {y:.0f}, {z:.0f}) mm; {cure}")

@@ -129,19 +129,23 @@ def place_rod(
     return Rod(region, tuple(passed), tuple(wanted))
 
 
-def place_crosslinks(assembly: Assembly, region: str, rods: Sequence[Rod], links: Sequence[tuple[float, str]]) -> None:
-    """Join two rods at their stations by straight beams ``<region>.1``, ``.2`` ...
+def place_crosslinks(
+    assembly: Assembly, region: str, rods: Sequence[Rod], links: Sequence[tuple[float, str]]
+) -> list[list[int]]:
+    """Join two rods at their stations by straight beams ``<region>.1``, ``.2`` ...; return the nodes of each.
 
     Parameters
     ----------
     links : sequence of (diameter [mm], material), one for each station of the rods
     """
+    passed = []
     for i, (diameter, material) in enumerate(links):
         name = f"{region}.{i + 1}"
-        assembly.chain((name,), [rod.stations[i] for rod in rods], BEAM_MM)
+        passed.append(assembly.chain((name,), [rod.stations[i] for rod in rods], BEAM_MM))
         assembly.beam_part(name, material, round_section(f"cross-link {diameter:g} mm", diameter))
         ends = [assembly.point(rod.stations[i]) for rod in rods]
         assembly.record(f"{name.removeprefix('implant.')}.length_mm", float(np.linalg.norm(ends[1] - ends[0])))
+    return passed
 
 
 def link_station(link: CrossLink, levels: Sequence[str]) -> tuple[int, float]:
