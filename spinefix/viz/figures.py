@@ -18,11 +18,11 @@ FIELDS: tuple[str, ...] = ("von_mises", "bone_von_mises")
 VIEW_NAMES: tuple[str, ...] = ("lateral", "posterior", "anterior", "oblique")
 
 
-def render_figures(folder: Path | str, *, bone: bool = True) -> list[str]:
+def render_figures(folder: Path | str) -> list[str]:
     """Draw the charts and, where 3D rendering works, one comparison of all arms per direction.
 
     Writes ``figures/*.png``: ``stiffness_ratio``, ``rom``, ``load_sharing_*``, ``implant_stress``,
-    ``scene_{direction}`` and, with `bone`, ``bone_{direction}``.
+    ``scene_{direction}`` and, for the first direction only (they take as long), ``bone_{direction}``.
 
     Returns
     -------
@@ -36,9 +36,9 @@ def render_figures(folder: Path | str, *, bone: bool = True) -> list[str]:
     """
     run = read_run(folder)
     warnings = charts.draw_all(run)
-    jobs = [worker.Job(str(run.figure(f"scene_{d}")), d) for d in _drawn_directions(run)]
-    if bone:
-        jobs += [worker.Job(str(run.figure(f"bone_{d}")), d, surface="bone") for d in _drawn_directions(run)]
+    directions = list(dict.fromkeys(d for _, d in run.cases()))
+    jobs = [worker.Job(str(run.figure(f"scene_{d}")), d) for d in directions]
+    jobs += [worker.Job(str(run.figure(f"bone_{d}")), d, surface="bone") for d in directions[:1]]
     return warnings + worker.draw_jobs(run.path, jobs)
 
 
@@ -96,7 +96,8 @@ def comparison_figure(
     run = read_run(folder)
     for arm in arms or [a for a, d in run.cases() if d == direction][:1] or run.arms[:1]:
         _known_case(run, arm, direction)
-    target = Path(screenshot) if screenshot else run.figure(f"scene_{direction}")
+    kind = "bone" if field == "bone_von_mises" else "scene"
+    target = Path(screenshot) if screenshot else run.figure(f"{kind}_{direction}")
     return _drawn(run, worker.Job(str(target.absolute()), direction, tuple(arms), _surface(field), _known_views(views)))
 
 
@@ -126,10 +127,6 @@ def _drawn(run: RunFolder, job: worker.Job) -> Path:
     if warnings:
         raise SpinefixError("; ".join(warnings))
     return Path(job.target)
-
-
-def _drawn_directions(run: RunFolder) -> list[str]:
-    return list(dict.fromkeys(d for _, d in run.cases()))
 
 
 def _known_case(run: RunFolder, arm: str, direction: str) -> None:

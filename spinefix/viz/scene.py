@@ -32,7 +32,7 @@ TUBE_SIDES = 24
 FEATURE_ANGLE_DEG = 50.0
 _FACETED = "dataset_surface"  # extract_surface: no silent subdivision, and immune to a change of the default
 
-OPACITY = {"bone": 0.30, "disc": 0.22, "lesion": 0.75}
+OPACITY = {"bone": 0.30, "disc": 0.22, "lesion": 0.65, "metal": 0.45}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +197,11 @@ def layers(grid: Any, factor: float, surface: Surface) -> Iterator[Layer]:
         yield from _cut_bone(grid, part, factor)
     else:
         yield from _translucent_bone(grid, part, factor)
-    metal = None if surface == "implants" else style.METAL
+    metal, opacity = (None, 1.0) if surface == "implants" else (style.METAL, OPACITY["metal"])
     if (part == IMPLANT_SOLID).any():
-        yield Layer(_skin(_deformed(grid.extract_cells(part == IMPLANT_SOLID), factor)), metal, 1.0)
+        yield Layer(_skin(_deformed(grid.extract_cells(part == IMPLANT_SOLID), factor)), metal, opacity)
     if (part == IMPLANT_BEAM).any():
-        yield Layer(tubes(grid.extract_cells(part == IMPLANT_BEAM), factor), metal, 1.0)
+        yield Layer(tubes(grid.extract_cells(part == IMPLANT_BEAM), factor), metal, opacity)
 
 
 def _translucent_bone(grid: Any, part: NDArray[np.int_], factor: float) -> Iterator[Layer]:
@@ -238,7 +238,8 @@ def _cut_bone(grid: Any, part: NDArray[np.int_], factor: float) -> Iterator[Laye
 
 def _deformed(grid: Any, factor: float) -> Any:
     out = grid.copy(deep=False)
-    out.points = np.asarray(grid.points, float) + factor * np.asarray(grid["displacement"], float)
+    # new points, never ``out.points = ...``: that writes into the points which the shallow copy shares with its origin
+    out.SetPoints(pv.vtk_points(np.asarray(grid.points, float) + factor * np.asarray(grid["displacement"], float)))
     return out
 
 
@@ -304,7 +305,7 @@ def populate(plotter: Any, grid: Any, scales: Scales, surface: Surface = "implan
         if layer.opacity == 1.0:
             _bring_forward(actor)
     # order matters: with the default multi-sampling, depth peeling loses translucent surfaces on Mesa
-    plotter.enable_anti_aliasing("ssaa")
+    plotter.enable_anti_aliasing("ssaa", multi_samples=4)
     plotter.enable_depth_peeling(number_of_peels=8)
 
 

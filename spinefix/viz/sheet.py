@@ -36,11 +36,12 @@ def draw_case(
     grid = scene.read_grid(run, arm, direction)
     sights = [scene.VIEWS[v] for v in views or ("lateral", "posterior", "oblique")]
     row = scene.panels(grid, scales, sights, surface=surface, height=height)
-    title = ", ".join(filter(None, [style.label(arm), style.label(direction), _load(run, direction)]))
+    peak = peak_note(grid, surface)
+    title = ", ".join(filter(None, [style.label(arm), style.label(direction), _load(run, direction), peak]))
     sheet = _sheet(
         [row],
         [v.name for v in sights],
-        [peak_note(grid, surface), *[""] * (len(row) - 1)],
+        [""] * len(row),
         title,
         scales,
         surface,
@@ -58,7 +59,7 @@ def draw_comparison(
     arms: Sequence[str] = (),
     surface: scene.Surface = "implants",
     views: Sequence[str] = (),
-    height: int = 560,
+    height: int = 480,
 ) -> None:
     """Write one picture of all arms under one load: the same cameras, deformation factor and colour range."""
     shown = [a for a in (arms or run.arms) if (a, direction) in run.cases()]
@@ -97,7 +98,7 @@ def level_marks(regions: Mapping[int, str], grid: Any) -> dict[str, scene.F64]:
     levels: dict[str, list[int]] = {}
     for number, name in regions.items():
         level, _, rest = name.partition(".")
-        if rest.startswith("body") and "-" not in level:
+        if rest.split(".")[0] == "body":
             levels.setdefault(level, []).append(number)
     found = {level: np.isin(ids, numbers) for level, numbers in levels.items()}
     return {level: centres[mask].mean(axis=0) for level, mask in found.items() if mask.any()}
@@ -136,10 +137,12 @@ def _sheet(
             w, h = (n * INCH_PER_PIXEL for n in panel.image.shape[1::-1])
             left, bottom = x + 0.5 * (widths[j] - w), y + 0.5 * (heights[i] - h)
             axes = figure.add_axes((left / total_w, bottom / total_h, w / total_w, h / total_h))
-            _place(axes, panel, marks if j == 0 or len(rows) == 1 else {})
+            _place(axes, panel, marks if j == 0 else {})
             if i == 0:
-                axes.set_title(titles[j], fontsize=11, color=style.INK, fontweight="bold", pad=14)
-                axes.text(0.5, 1.01, notes[j], transform=axes.transAxes, ha="center", va="bottom", fontsize=8.5)
+                middle, top = (x + 0.5 * widths[j]) / total_w, (y + heights[0]) / total_h
+                heading: dict[str, Any] = {"ha": "center", "va": "bottom", "color": style.INK}
+                figure.text(middle, top + 0.2 / total_h, titles[j], fontsize=11, fontweight="bold", **heading)
+                figure.text(middle, top + 0.03 / total_h, notes[j], fontsize=8.5, **heading)
             if j == 0 and i == len(rows) - 1:
                 _millimetre_bar(axes, panel)
             x += widths[j] + gap
@@ -208,4 +211,4 @@ def _legend(figure: Figure, width: float, height: float, scales: scene.Scales, s
 
 def _save(figure: Figure, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=round(1.0 / INCH_PER_PIXEL), pil_kwargs={"optimize": True})
+    figure.savefig(target, dpi=round(1.0 / INCH_PER_PIXEL))

@@ -6,7 +6,9 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from spinefix.report import comparison_tables, write_report
 from spinefix.report.methods import ranking
@@ -94,11 +96,16 @@ def test_differences_within_the_mesh_error_are_no_order(run_folder):
 def test_the_report_is_one_file_that_needs_nothing(run_folder):
     (run_folder / "figures").mkdir()
     (run_folder / "figures" / "rom.png").write_bytes(b"\x89PNG not really")
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    Image.fromarray(noise).save(run_folder / "figures" / "scene_flexion.png")
     html = write_report(run_folder).read_text(encoding="utf-8")
     page = Balance()
     page.feed(html)
     assert page.open == []
-    assert page.addresses and all(a.startswith(("#", "data:image/png;base64,")) for a in page.addresses)
+    assert page.addresses and all(
+        a.startswith(("#", "data:image/png;base64,", "data:image/webp;base64,")) for a in page.addresses
+    )
+    assert html.count("<img ") == 2
     assert "<script" not in html and not re.search(r"(?<!\w)https?://", html)
 
 

@@ -46,9 +46,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 
 def test_importing_viz_loads_no_graphics():
-    code = (
-        "import sys, spinefix.viz, spinefix.report; print({'pyvista', 'matplotlib'} & set(sys.modules))"
-    )
+    code = "import sys, spinefix.viz, spinefix.report; print({'pyvista', 'matplotlib'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
 
