@@ -82,8 +82,8 @@ def _print_specimen(specimen: Specimen) -> None:
     for level, dimensions in record["dimensions_mm"].items():
         click.echo(f"  {level}: " + ", ".join(f"{name} {value:.4g}" for name, value in dimensions.items()))
     for lesion in record["lesions"]:
-        numbers = ((name, value) for name, value in lesion.items() if value not in ("", None, (), []))
-        click.echo("  lesion: " + ", ".join(f"{name} {_short(value)}" for name, value in numbers))
+        numbers = ", ".join(f"{name} {_short(lesion[name])}" for name in ("volume_fraction", "centre", "radii"))
+        click.echo(f"  {lesion['description']} ({numbers})\n    {lesion['source']}")
 
 
 def _row(arm: ArmModel) -> tuple[str, ...]:
@@ -100,5 +100,8 @@ def _row(arm: ArmModel) -> tuple[str, ...]:
     )
 
 
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _short(value: float | tuple[float, ...]) -> str:
+    """Round a number or a point for people."""
+    if isinstance(value, int | float):
+        return f"{value:.3g}"
+    return f"({', '.join(_short(item) for item in value)})"
