@@ -128,8 +128,9 @@ def load_sharing(ctx: Context, case: str) -> Iterator[Row]:
         parts = section_forces(ctx, case, level)
         axes = ctx.segment.vertebrae[level].frame.axes
         whole = np.sum(list(parts.values()), axis=0)
+        largest = max(np.abs(v).max() for v in parts.values())
         for name, v in parts.items():
-            if not np.any(v):
+            if np.abs(v).max() <= 1e-9 * largest:  # the part does not cross the section
                 continue
             yield Row(case, "section_axial_force", f"{level}.{name}", float(v[2]), "N")
             if np.any(moment):

@@ -1,0 +1,127 @@
+"""A whole study on the coarse mesh: the files, the theorem of added stiffness, symmetry, equilibrium of sections."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from spinefix.results import table
+from spinefix.scenario.schema import Study
+from spinefix.study.run import COMPARISON_COLUMNS, run_study
+
+DIRECTIONS = ("flexion", "extension", "lateral_left", "lateral_right", "axial_left", "axial_right")
+STIFFER = (
+    ("combined", "posterior_prosthesis"),
+    ("combined", "anterior"),
+    ("posterior_prosthesis", "posterior"),
+    ("posterior", "untreated"),
+    ("intact", "untreated"),
+)
+
+
+def study(**changes: object) -> Study:
+    data = {
+        "schema_version": 1,
+        "name": "l3",
+        "segment": {"kind": "spine", "levels": ["L2", "L3", "L4"], "resolution": "coarse"},
+        "lesions": [{"level": "L3", "volume_pct": 40}],
+        "arms": {
+            "posterior": {"kind": "posterior", "screws": {"levels": ["L2", "L4"]}},
+            "anterior": {"kind": "anterior", "resect": ["L3"]},
+            "posterior_prosthesis": {"kind": "posterior_prosthesis", "resect": ["L3"]},
+            "combined": {"kind": "combined", "resect": ["L3"]},
+        },
+        "loads": [{"kind": "pure_moment"}, {"kind": "compression", "force_N": 400}],
+        "outputs": {"mesh_check": "none", "vtu": True, "pictures": False},
+    }
+    return Study.model_validate({**data, **changes})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "l3"
+    outcome = run_study(study(), Path("none.yaml"), out)
+    assert [(a.name, a.error) for a in outcome.arms if a.error] == []
+    assert outcome.exit_code == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def stiffness(folder: Path) -> dict[tuple[str, str], float]:
+    rows = table.read(folder / "comparison.csv")
+    return {(r["arm"], r["direction"]): float(r["stiffness_Nm_per_deg"]) for r in rows}
+
+
+def test_comparison_has_a_row_per_arm_and_direction(folder: Path) -> None:
+    rows = table.read(folder / "comparison.csv")
+    assert tuple(rows[0]) == COMPARISON_COLUMNS
+    assert len(rows) == 6 * 6
+    for row in rows:
+        assert row["converged"] == "true"
+        ratio = float(row["moment_Nm"]) / float(row["rom_deg"])
+        assert float(row["stiffness_Nm_per_deg"]) == pytest.approx(ratio, rel=1e-7)
+    assert {float(r["stiffness_ratio_to_intact"]) for r in rows if r["arm"] == "intact"} == {1.0}
+
+
+@pytest.mark.parametrize(("stiffer", "softer"), STIFFER)
+def test_an_added_elastic_part_never_adds_compliance(stiffness: dict, stiffer: str, softer: str) -> None:
+    for direction in DIRECTIONS:
+        assert stiffness[stiffer, direction] >= stiffness[softer, direction]
+
+
+def test_left_and_right_are_equal_in_a_symmetric_scenario(stiffness: dict) -> None:
+    for arm in ("intact", "untreated", "posterior", "posterior_prosthesis"):
+        for motion in ("lateral", "axial"):
+            left, right = stiffness[arm, f"{motion}_left"], stiffness[arm, f"{motion}_right"]
+            assert left == pytest.approx(right, rel=1e-6)
+
+
+def test_shares_of_a_section_make_up_the_whole_load(folder: Path) -> None:
+    rows = table.read(folder / "metrics.csv")
+    for arm in ("untreated", "posterior", "anterior", "combined"):
+        for case, metric, total in (
+            ("flexion", "section_moment", 7.5),
+            ("axial_left", "section_moment", 7.5),
+            ("compression", "load_share_force", 100.0),
+        ):
+            found = [float(r["value"]) for r in rows if (r["arm"], r["direction"], r["metric"]) == (arm, case, metric)]
+            assert len(found) >= 2
+            assert sum(found) == pytest.approx(total, rel=1e-5)
+
+
+def test_manifest_vouches_for_the_numbers(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for arm in manifest["arms"].values():
+        assert all(c["passed"] for c in arm["checks"])
+        assert arm["solver"]["residual"] < 1e-8
+        assert arm["seconds"]["factorize"] > 0
+    assert manifest["segment"]["lesions"][0]["volume_fraction"] == pytest.approx(0.4, rel=0.01)
+    assert manifest["assumed"]
+    assert len(manifest["sources"]) > 5
+
+
+def test_fields_of_every_case_are_written(folder: Path) -> None:
+    assert len(list((folder / "fields").glob("*.vtu"))) == 6 * 7
+
+
+def test_an_arm_that_fails_leaves_the_others(tmp_path: Path) -> None:
+    broken = study(
+        arms={
+            "posterior": {"kind": "posterior", "screws": {"levels": ["L2", "L4"]}},
+            "anterior": {
+                "kind": "anterior",
+                "resect": ["L3"],
+                "prosthesis": {"footprint": {"width_mm": 65.0, "depth_mm": 48.0}},
+            },
+        },
+        outputs={"mesh_check": "none", "vtu": False, "pictures": False},
+    )
+    outcome = run_study(broken, Path("none.yaml"), tmp_path)
+    failed = {a.name: a.error for a in outcome.arms if a.error}
+    assert list(failed) == ["anterior"]
+    assert outcome.exit_code == 2
+    rows = table.read(tmp_path / "comparison.csv")
+    bad = [r for r in rows if r["arm"] == "anterior"]
+    assert len(bad) == 6
+    assert all(r["converged"] == "false" and r["rom_deg"] == "" for r in bad)
+    assert all(r["converged"] == "true" for r in rows if r["arm"] == "posterior")
