@@ -51,9 +51,12 @@ def command(
             screen.print(table)
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
+    failed: dict[str, list[str]] = {}
     for arm in outcome.arms:
         if arm.error is not None:
-            click.echo(f"arm {arm.name}: {arm.error}", err=True)
+            failed.setdefault(str(arm.error), []).append(arm.name)
+    for message, names in failed.items():
+        click.echo(f"failed: {', '.join(names)}: {message}", err=True)
     click.echo(f"results: {folder}  (all tables: spinefix compare {folder})")
     return outcome.exit_code
 

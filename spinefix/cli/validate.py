@@ -44,6 +44,7 @@ def _cases(study: Study) -> list[tuple[str, ...]]:
 def _build(study: Study) -> None:
     from rich.table import Table
 
+    from spinefix.mesh.quality import check
     from spinefix.scenario.build import build_arm, build_specimen
 
     specimen = build_specimen(study)
@@ -62,6 +63,7 @@ def _build(study: Study) -> None:
     for arm in arms:
         for warning in arm.construct.warnings:
             click.echo(f"warning: {arm.name}: {warning}", err=True)
+        check(arm.model.mesh)
 
 
 def _measures(arms: list[ArmModel]) -> Table:
@@ -77,8 +79,12 @@ def _measures(arms: list[ArmModel]) -> Table:
 
 
 def _print_specimen(specimen: Specimen) -> None:
+    from spinefix.mesh.quality import scaled_jacobian
+
     record = specimen.record()
     click.echo(f"segment {', '.join(record['levels'])}: {record['elements']} elements, {record['nodes']} nodes")
+    worst = scaled_jacobian(specimen.segment.mesh).min()
+    click.echo(f"  least scaled Jacobian {worst:.3f} (1 is ideal, 0 unusable)")
     for level, dimensions in record["dimensions_mm"].items():
         click.echo(f"  {level}: " + ", ".join(f"{name} {value:.4g}" for name, value in dimensions.items()))
     for lesion in record["lesions"]:

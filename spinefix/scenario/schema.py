@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from spinefix.anatomy.builder import REFINEMENTS
 from spinefix.errors import UsageError
 from spinefix.implants import CONSTRUCTS
 from spinefix.lesions import LESIONS
@@ -23,8 +24,7 @@ Location: TypeAlias = tuple[str | int, ...]
 """Path of keys and list positions from the top of a scenario."""
 
 Resolution = Literal["coarse", "middle", "fine"]
-REFINEMENT: dict[Resolution, int] = {"coarse": 2, "middle": 3, "fine": 5}
-"""Word for the mesh -> divisions of each block of the template."""
+"""Words for the mesh, `spinefix.anatomy.builder.REFINEMENTS`."""
 
 Level = Literal["L1", "L2", "L3", "L4", "L5"]
 """Vertebrae of the library."""
@@ -54,7 +54,7 @@ class Meshed(Spec):
 
     def refinement(self) -> int:
         """Divisions of each block of the template."""
-        return self.resolution if isinstance(self.resolution, int) else REFINEMENT[self.resolution]
+        return self.resolution if isinstance(self.resolution, int) else REFINEMENTS[self.resolution]
 
 
 class SpineSegment(Meshed):

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from spinefix import units
+from spinefix.anatomy.builder import REFINEMENTS
 from spinefix.implants import CONSTRUCTS
 from spinefix.lesions import LESIONS
 from spinefix.library import levels
@@ -93,6 +94,7 @@ def test_levels_of_the_schema_are_those_of_the_library():
 
 
 def test_resolution_words_and_numbers():
+    assert typing.get_args(schema.Resolution) == tuple(REFINEMENTS)
     segment = BASE["segment"]
     sizes = [study(segment={**segment, "resolution": r}).segment.refinement() for r in ("coarse", "middle", "fine", 4)]
     assert sizes[:3] == sorted(sizes[:3]) and sizes[3] == 4
