@@ -50,7 +50,7 @@ class BodyScrews(BoneScrew):
 
     spacing_mm: Annotated[float, Field(gt=0.0, lt=40.0, json_schema_extra={"plausible": [8, 20]})] = 13.0
     """Distance between the two screws of a vertebra. Assumed."""
-    cranial_shift_mm: Annotated[float, Field(ge=-15.0, le=15.0, json_schema_extra={"plausible": [-8, 8]})] = -6.0
+    cranial_shift_mm: Annotated[float, Field(ge=-15.0, le=15.0, json_schema_extra={"plausible": [-8, 8]})] = -6.5
     """Height over the middle of the body; below it, the screws pass beneath pedicle screws. Assumed."""
 
 

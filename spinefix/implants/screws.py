@@ -25,7 +25,7 @@ from spinefix.implants.levels import in_order
 from spinefix.implants.sections import round_section
 from spinefix.mesh.core import F64
 from spinefix.spec import Spec
-from spinefix.units import to_internal
+from spinefix.units import to_internal, to_surface
 
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
@@ -187,8 +187,8 @@ def _pedicle_screw(assembly: Assembly, segment: Segment, spec: PedicleScrews, le
     local = axis @ vertebra.frame.axes
     outward = 1.0 if side == "left" else -1.0
     name = f"screw.{level}.{side}"
-    convergence = float(np.degrees(np.arctan2(-outward * local[1], local[0])))
-    assembly.record(f"{name}.convergence_deg", convergence)
+    convergence = float(np.arctan2(-outward * local[1], local[0])) + 0.0  # no negative zero
+    assembly.record(f"{name}.convergence_deg", to_surface("convergence_deg", convergence))
     _check_pedicle(assembly, vertebra, spec, side, entry, axis)
     return screw
 
