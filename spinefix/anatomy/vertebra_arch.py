@@ -19,7 +19,7 @@ from spinefix.anatomy.vertebra_shape import FacetJoint, ShapeParameters, joint_f
 from spinefix.mesh.core import F64, Bool
 
 _PASSES = 40
-_CORRECTIONS = 6
+_CORRECTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,10 @@ def _junction(plan: Plan, controls: Controls) -> F64:
     shape = plan.shape
     lateral, forward, up = _pedicle_axes(shape)
     u, v = rounded(*_unit_grid(), 0.10)
-    centre = _junction_centre(plan, controls) - 0.52 * controls.pedicle_height * up
-    width = _junction_width(plan, controls)
-    return centre + 0.5 * width * u[..., None] * lateral + 0.5 * shape.pillar_depth * v[..., None] * forward
+    # The pillar narrows and leans to the midline and backwards on its way to the inferior process.
+    centre = _junction_centre(plan, controls) - 0.52 * controls.pedicle_height * up + [-2.5, -2.5, 0.0]
+    width, depth = _junction_width(plan, controls), 0.5 * (shape.pillar_depth + shape.pars_thickness)
+    return centre + 0.5 * width * u[..., None] * lateral + 0.5 * depth * v[..., None] * forward
 
 
 def _junction_centre(plan: Plan, controls: Controls) -> F64:
@@ -193,7 +194,7 @@ def _inferior_row(plan: Plan, u: F64, v: F64, t: float) -> F64:
     joint, shape = plan.below, plan.shape
     end = np.clip(1.0 - t / 0.35, 0.0, 1.0)
     inward = 0.5 * (1.0 - u)  # 0 on the articular side
-    depth = 1.15 * shape.articular_thickness * inward * (1.0 - 0.15 * v**2) * (1.0 - 0.3 * end**2)
+    depth = (1.15 - 0.3 * t) * shape.articular_thickness * inward * (1.0 - 0.15 * v**2) * (1.0 - 0.3 * end**2)
     arc = 0.5 * joint.width * v * (1.0 - 0.25 * end**2)
     z = -0.5 * joint.height + joint.height * t + 1.2 * end * (u**2 + v**2)
     frame = joint_frame(plan.dimensions, joint, -1)
@@ -295,7 +296,9 @@ def _sweep_lamina(points: F64, plan: Plan, controls: Controls) -> None:
     face, behind = points[medial, q, r], points[medial + 1, q, r]
     start = middle + half * left
     span = np.linalg.norm(face - start, axis=-1, keepdims=True)
-    lead_in, lead_out = _unit(left + [0.25, 0.0, 0.0]) * span, _unit(behind - face) * span
+    chord = _unit(face - start)
+    lead_in = 0.8 * _unit(left + [0.25, 0.0, 0.0]) * span
+    lead_out = 0.7 * _unit(_unit(behind - face) + chord) * span
     for p in range(edge + 1, medial):
         points[p, q, r] = _hermite(start, face, lead_in, lead_out, (p - edge) / (medial - edge))
 

@@ -173,8 +173,8 @@ def facet_joint(
     canal = 0.25 * (float(upper["SCW"]) + float(lower["SCW"]))
     return FacetJoint(
         half_distance=canal - 0.5 + 0.5 * width * math.sin(angle),
-        setback=9.5 + 0.5 * width * math.cos(angle),
-        drop=5.0,
+        setback=8.5 + 0.5 * width * math.cos(angle),
+        drop=6.0,
         angle=angle,
         radius=1.5 * width,
         width=width,
