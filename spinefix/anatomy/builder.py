@@ -31,8 +31,8 @@ SUPPORTED = ("L1", "L2", "L3", "L4", "L5")
 """Levels that have a complete set of dimensions and discs on both sides."""
 
 _SPINOUS = {"L1": (24.0, 20.0), "L2": (27.0, 20.0), "L3": (31.0, 18.0), "L4": (36.0, 16.0), "L5": (43.0, 14.0)}
-"""Caudal slope [deg] and height at the tip [mm] of the spinous processes. Assumed: chosen so that neighbours in lordosis
-leave 7-10 mm between them, within the 15-32 mm of Clouthier 2023 where there is room."""
+"""Caudal slope [deg] and height at the tip [mm] of the spinous processes. Assumed: chosen so that neighbours in this
+lordosis leave 7-10 mm between them."""
 
 _SPINE = ("T12", *SUPPORTED, "S1")
 
@@ -62,7 +62,8 @@ def build_segment(
     levels = _checked_levels(levels)
     refinement = _refinement(n)
     data = _data_of(levels, dimensions or {})
-    gaps = {name: _planned(data, name, name.split("-")[0] in levels[:-1]) for name in _discs_around(levels)}
+    between = [f"{u}-{l}" for u, l in zip(levels[:-1], levels[1:], strict=True)]
+    gaps = {name: _planned(data, name, name in between) for name in _discs_around(levels)}
     parts = {level: _vertebra(level, data, gaps, refinement) for level in levels}
     placed = _placed(levels, parts, data)
     mesh, fibres = _assemble(levels, parts, placed, build_section(refinement))
@@ -75,7 +76,9 @@ def build_segment(
         ligaments=build_ligaments(Surface.of(mesh, vertebrae), levels),
         facet_joints=build_facet_joints(mesh, levels),
         sources=_sources(data),
-        disc_dimensions={f"{u}-{l}": library.plain(data[f"{u}-{l}"]) for u, l in zip(levels, levels[1:])},
+        disc_dimensions={
+            f"{u}-{l}": library.plain(data[f"{u}-{l}"]) for u, l in zip(levels[:-1], levels[1:], strict=True)
+        },
     )
 
 
@@ -181,7 +184,7 @@ def stack(lower: F64, upper: F64, anterior: float, posterior: float) -> Stacking
         The heights differ by more than the depth of the endplates allows.
     """
     (arm_l, arm_u), p = (lower[0] - lower[1], upper[0] - upper[1]), posterior
-    d_l, d_u = np.linalg.norm(arm_l), np.linalg.norm(arm_u)
+    d_l, d_u = math.hypot(*arm_l), math.hypot(*arm_u)
     # With s = sin(wedge / 2): ((d_u - d_l) cos)^2 + (p + (d_u + d_l) s)^2 = anterior^2.
     total, delta = d_u + d_l, d_u - d_l
     a, b, c = total**2 - delta**2, p * total, p**2 + delta**2 - anterior**2
@@ -279,11 +282,12 @@ def _placed(
     frames = {levels[-1]: Frame(np.zeros(3), np.eye(3))}
     for upper, lower in zip(levels[-2::-1], levels[:0:-1], strict=True):
         disc = library.plain(data[f"{upper}-{lower}"])
-        rims = [_built_rim(parts[lower], 1), _built_rim(parts[upper], -1)]
-        stacking = stack(*rims, disc["height_anterior"], disc["height_posterior"])
+        floor, ceiling = _built_rim(parts[lower], 1), _built_rim(parts[upper], -1)
+        stacking = stack(floor, ceiling, disc["height_anterior"], disc["height_posterior"])
         c, s = math.cos(stacking.tilt), math.sin(stacking.tilt)
         local = Frame(
-            np.array([stacking.shift[0], 0.0, stacking.shift[1]]), np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])
+            np.array([stacking.shift[0], 0.0, stacking.shift[1]]),
+            np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]]),
         )
         frames[upper] = _compose(frames[lower], local)
     base = frames[levels[len(levels) // 2]]
@@ -334,9 +338,7 @@ def _assemble(
         numbers = np.concatenate([floor, n_points + np.arange(len(between)), ceiling])
         conn.append(numbers[disc.conn])
         points.append(between)
-        fibres.append(
-            discs.fibre_directions(disc, section, shape["fibre_angle_ventral"], shape["fibre_angle_dorsal"])
-        )
+        fibres.append(discs.fibre_directions(disc, section, shape["fibre_angle_ventral"], shape["fibre_angle_dorsal"]))
         for ring in range(section.n_rings + 1):
             name = f"annulus.{ring}" if ring else "nucleus"
             cells[f"{upper}-{lower}.disc.{name}"] = (n_cells + np.flatnonzero(disc.ring == ring)).astype(np.int32)
@@ -355,5 +357,5 @@ def _in_place(level: str, part: VertebraMesh, frame: Frame) -> Mesh:
 
 
 def _disc_layers(section: Section) -> int:
-    """Elements over the height of a disc: one more than annulus rings, 4 for coarse, 5 for middle, 7 for fine meshes."""
+    """Elements over the height of a disc: 4 in coarse, 5 in middle, 7 in fine meshes."""
     return section.n_rings + 1

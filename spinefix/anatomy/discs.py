@@ -125,7 +125,7 @@ def _loops(section: Section) -> I32:
 
 
 def _circumferential_edges(section: Section) -> I32:
-    """Local corners (m, 2, 2) of the outer and inner edge of each annulus cell, both counterclockwise about the disc."""
+    """Local corners (m, 2, 2) of the outer and inner edge of each annulus cell, both counterclockwise."""
     outer = rings_inside(section)[section.quads] == section.ring[:, None]
     # Going round a cell counterclockwise, its outer edge runs counterclockwise about the disc.
     start = np.argmax(outer & np.roll(outer, -1, axis=1), axis=1)

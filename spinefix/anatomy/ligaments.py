@@ -104,7 +104,7 @@ def mirror_nodes(mesh: Mesh, tolerance: float = 1e-6) -> I32:
     MeshError
         A node has no partner within `tolerance` [mm].
     """
-    gap, partner = cKDTree(mesh.points).query(mesh.points * np.array([1.0, -1.0, 1.0]))
+    gap, partner = map(np.asarray, cKDTree(mesh.points).query(mesh.points * np.array([1.0, -1.0, 1.0])))
     if gap.max(initial=0.0) > tolerance:
         worst = int(np.argmax(gap))
         raise MeshError(f"the segment is not symmetric: node {worst} is {gap[worst]:.3g} mm off its mirror image")

@@ -128,7 +128,10 @@ def disc_heights(segment: Segment, name: str) -> dict[str, float]:
     In front and behind between the rims; in the middle between the points half-way from rim to rim.
     """
     upper, lower = name.split("-")
-    ceiling, floor = (_sagittal(segment, f"{upper}.endplate.inferior"), _sagittal(segment, f"{lower}.endplate.superior"))
+    ceiling, floor = (
+        _sagittal(segment, f"{upper}.endplate.inferior"),
+        _sagittal(segment, f"{lower}.endplate.superior"),
+    )
     pairs = {
         "anterior": (ceiling[-1], floor[-1]),
         "middle": (_half_way(ceiling), _half_way(floor)),
@@ -194,7 +197,7 @@ def _slope(segment: Segment, region: str) -> float:
 def symmetry_error(segment: Segment) -> float:
     """Return the largest distance [mm] of a node from the mirror image of its partner across the sagittal plane."""
     points = segment.mesh.points
-    gap, _ = cKDTree(points).query(points * np.array([1.0, -1.0, 1.0]))
+    gap = np.asarray(cKDTree(points).query(points * np.array([1.0, -1.0, 1.0]))[0])
     return float(gap.max(initial=0.0))
 
 

@@ -13,7 +13,7 @@ from spinefix import library
 from spinefix.anatomy.segment import Segment, Vertebra
 from spinefix.errors import ScenarioError
 from spinefix.lesions.sampling import Samples, sample
-from spinefix.mesh.core import F64
+from spinefix.mesh.core import F64, Bool
 from spinefix.spec import Spec
 
 Side = Literal["anterior", "posterior", "left", "right", "superior", "inferior"]
@@ -45,9 +45,9 @@ class EllipsoidalLesion(Spec):
     volume_pct: float = Field(gt=0.0, lt=100.0)
     """Volume of the lesion in the body, in percent of the whole vertebral body with its shell and endplates."""
     centre_pct: tuple[Percent, Percent, Percent] = (50.0, 50.0, 50.0)
-    """Centre in the box of the body: posterior to anterior, right to left, inferior to superior. A breach may move it."""
+    """Centre in the box of the body: posterior-anterior, right-left, inferior-superior. A breach may move it."""
     radii_ratio_1: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Ratio of the semi-axes (anteroposterior, lateral, vertical), as multiples of the half-lengths of the body's box."""
+    """Semi-axes (anteroposterior, lateral, vertical) relative to each other, in half-lengths of the body's box."""
     cortical_breach: tuple[Side, ...] = ()
     """Walls through which the lesion breaks; it is moved towards them until it does. Empty: the shell stays whole."""
     pedicle: Literal["none", "left", "right", "both"] = "none"
@@ -55,9 +55,9 @@ class EllipsoidalLesion(Spec):
     pedicle_pct: float = Field(default=50.0, gt=0.0, le=100.0)
     """Part of the volume of each involved pedicle that is diseased."""
     E_MPa: float | None = Field(default=None, gt=0.0)
-    """Modulus of the lesion's tissue; by default that of the library's tumour_lytic or tumour_blastic."""
+    """Modulus of the lesion's tissue; by default the library's, for a lytic lesion 0.2 MPa (measured)."""
     stiffness_scale_1: float | None = Field(default=None, gt=0.0)
-    """Multiplier of the local bone modulus, in place of a modulus of the tissue."""
+    """Multiplier of the local bone modulus, in place of E_MPa; by default 4 for a blastic lesion (assumed)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> EllipsoidalLesion:
@@ -87,9 +87,9 @@ class LesionReport:
         Part of the vertebral body that is diseased.
     volume : float [mm^3]
         Diseased volume in the body.
-    centre : (3,) float64 [mm]
+    centre : tuple of three float [mm]
         Global centre of the ellipsoid, after a shift for a breach.
-    radii : (3,) float64 [mm]
+    radii : tuple of three float [mm]
         Semi-axes along the axes of the vertebra.
     breach : mapping, side -> float [1]
         Replaced fraction of the shell of each breached wall.
@@ -104,8 +104,8 @@ class LesionReport:
     volume_fraction: float
     volume_fraction_asked: float
     volume: float
-    centre: F64
-    radii: F64
+    centre: tuple[float, ...]
+    radii: tuple[float, ...]
     breach: Mapping[str, float]
     pedicle: Mapping[str, float]
     description: str
@@ -118,8 +118,8 @@ class _Body:
 
     vertebra: Vertebra
     samples: Samples
-    allowed: F64  # (e,) 1 where the lesion may be
-    wall: Mapping[str, F64]  # breached side -> (e,) flags of its shell elements
+    allowed: Bool  # (e,) where the lesion may be
+    wall: Mapping[str, Bool]  # breached side -> (e,) its shell elements
     lower: F64  # (3,) corner of the box [mm]
     upper: F64
     volume: float
@@ -153,14 +153,14 @@ def ellipsoid_coverage(segment: Segment, lesion: EllipsoidalLesion) -> tuple[F64
         raise ScenarioError(
             [f"lesion.level = {lesion.level}: not in the segment; its levels are {', '.join(segment.levels)}"]
         )
-    coarse = _body(segment, lesion, per_edge=2)
+    coarse = _body(segment, lesion, samples=100_000)
     ellipsoid = _placed(coarse, lesion)
-    body = _body(segment, lesion, per_edge=4)
+    body = _body(segment, lesion, samples=500_000)
     inside, scale = _fill(body, ellipsoid, lesion)
     part = body.samples.coverage(inside)
     coverage = np.zeros((segment.mesh.n_cells, 8))
     coverage[body.samples.cells] = part
-    breach = {side: _share(body, part, side) for side in lesion.cortical_breach}
+    breach: dict[str, float] = {side: _share(body, part, side) for side in lesion.cortical_breach}
     pedicle = {side: _fill_pedicle(segment, lesion, side, coverage) for side in lesion.involved_pedicles()}
     volume = body.samples.covered_volume(part)
     report = LesionReport(
@@ -169,8 +169,8 @@ def ellipsoid_coverage(segment: Segment, lesion: EllipsoidalLesion) -> tuple[F64
         volume_fraction=volume / body.volume,
         volume_fraction_asked=lesion.volume_pct / 100.0,
         volume=volume,
-        centre=body.vertebra.frame.to_global(ellipsoid.centre),
-        radii=scale * ellipsoid.semi,
+        centre=tuple(body.vertebra.frame.to_global(ellipsoid.centre).tolist()),
+        radii=tuple((scale * ellipsoid.semi).tolist()),
         breach=breach,
         pedicle=pedicle,
         description=_describe(lesion, volume / body.volume, breach, pedicle),
@@ -182,33 +182,32 @@ def ellipsoid_coverage(segment: Segment, lesion: EllipsoidalLesion) -> tuple[F64
 def stiffness_factor(lesion: EllipsoidalLesion, moduli: F64) -> F64:
     """Return the stiffness of fully diseased bone as a multiple of the healthy `moduli` (e,) [MPa].
 
-    The tissue has one modulus wherever it grows, but lytic tissue never stiffens and blastic tissue never weakens.
+    A tissue of given modulus has it wherever it grows, but lytic tissue never stiffens and blastic tissue never
+    weakens. A multiple by the library never makes bone stiffer than the stiffest bone of the vertebra.
     """
     if lesion.stiffness_scale_1 is not None:
         return np.full(moduli.shape, lesion.stiffness_scale_1)
-    factor = tissue_modulus(lesion) / moduli
+    tissue = library.tissue_set("normal")[f"tumour_{lesion.kind}"]
+    if lesion.E_MPa is None and "stiffness_scale" in tissue:
+        ceiling = np.maximum(moduli.max(initial=0.0) / moduli, 1.0)
+        return np.asarray(np.minimum(tissue["stiffness_scale"].internal, ceiling))
+    factor = (tissue["E"].internal if lesion.E_MPa is None else lesion.E_MPa) / moduli
     return np.asarray(np.minimum(factor, 1.0) if lesion.kind == "lytic" else np.maximum(factor, 1.0))
 
 
-def tissue_modulus(lesion: EllipsoidalLesion) -> float:
-    """Return Young's modulus [MPa] of the lesion's tissue: the asked one or the library's."""
-    if lesion.E_MPa is not None:
-        return lesion.E_MPa
-    return library.tissue_set("normal")[f"tumour_{lesion.kind}"]["E"].internal
-
-
-def _body(segment: Segment, lesion: EllipsoidalLesion, per_edge: int) -> _Body:
+def _body(segment: Segment, lesion: EllipsoidalLesion, samples: int) -> _Body:
     mesh, level = segment.mesh, lesion.level
     vertebra = segment.vertebrae[level]
     cells = mesh.select(f"{level}.body", f"{level}.endplate")
-    samples = sample(mesh, cells, per_edge)
-    samples = replace(samples, points=vertebra.frame.to_local(samples.points))
+    per_edge = int(np.clip(np.cbrt(samples / (8 * len(cells))), 2, 6))
+    spread = sample(mesh, cells, per_edge)
+    spread = replace(spread, points=vertebra.frame.to_local(spread.points))
     nodes = vertebra.frame.to_local(mesh.points[mesh.cell_nodes(cells)])
     lower, upper = nodes.min(axis=0), nodes.max(axis=0)
-    centroid = samples.points.mean(axis=(1, 2))
+    centroid = spread.points.mean(axis=(1, 2))
     place = (2.0 * centroid - lower - upper) / (upper - lower)
     allowed = np.isin(cells, mesh.select(f"{level}.body.cancellous"))
-    wall = {}
+    wall: dict[str, Bool] = {}
     for side in lesion.cortical_breach:
         axis, sign = SIDES[side]
         if axis == 2:
@@ -218,10 +217,10 @@ def _body(segment: Segment, lesion: EllipsoidalLesion, per_edge: int) -> _Body:
             shell = cortex & (sign * place[:, axis] >= np.abs(place[:, 1 - axis]))
         wall[side] = shell
         allowed = allowed | shell
-    return _Body(vertebra, samples, allowed, wall, lower, upper, samples.volume)
+    return _Body(vertebra, spread, allowed, wall, lower, upper, spread.volume)
 
 
-def _fill(body: _Body, ellipsoid: _Ellipsoid, lesion: EllipsoidalLesion) -> tuple[F64, float]:
+def _fill(body: _Body, ellipsoid: _Ellipsoid, lesion: EllipsoidalLesion) -> tuple[Bool, float]:
     """Grow the ellipsoid to the asked volume: flags (e, 8, s) of the samples inside, and the scale of its semi-axes."""
     target = lesion.volume_pct / 100.0 * body.volume
     room = float(body.samples.weights[body.allowed].sum())
@@ -319,6 +318,8 @@ def _source(lesion: EllipsoidalLesion) -> str:
         return f"stiffness scale {lesion.stiffness_scale_1:g}, from the scenario"
     if lesion.E_MPa is not None:
         return f"tissue modulus {lesion.E_MPa:g} MPa, from the scenario"
-    datum = library.tissue_set("normal")[f"tumour_{lesion.kind}"]["E"]
-    assumed = " (assumed)" if datum.assumed else ""
-    return f"tissue modulus {datum.value:g} MPa{assumed}, {library.citations([datum.source])[0]}"
+    tissue = library.tissue_set("normal")[f"tumour_{lesion.kind}"]
+    name, datum = ("stiffness scale", tissue["stiffness_scale"]) if "stiffness_scale" in tissue else ("E", tissue["E"])
+    unit = "" if datum.unit == "1" else f" {datum.unit}"
+    assumed = ", assumed" if datum.assumed else ""
+    return f"{name} {datum.value:g}{unit}{assumed} ({library.citations([datum.source])[0]})"

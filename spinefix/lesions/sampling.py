@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from spinefix.mesh.core import F64, I32, Mesh
+from spinefix.mesh.core import F64, I32, Bool, Mesh
 from spinefix.mesh.elements import ELEMENTS, shape
 
 
@@ -35,9 +35,9 @@ class Samples:
         """Volume of all elements [mm^3]."""
         return float(self.weights.sum())
 
-    def coverage(self, inside: F64) -> F64:
+    def coverage(self, inside: Bool) -> F64:
         """Return the covered fraction (e, 8) of each integration point for flags `inside` (e, 8, s)."""
-        return np.asarray(inside, np.float64).mean(axis=2)
+        return np.asarray(inside.mean(axis=2))
 
     def covered_volume(self, coverage: F64) -> float:
         """Return the volume [mm^3] of a `coverage` (e, 8)."""
