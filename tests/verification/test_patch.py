@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from femtools import ALL, boundary, distort, group, isotropic, mesh_of, solve, stiffness
 
+from spinefix.errors import MeshError
 from spinefix.fem import assembly, recover
 from spinefix.fem.voigt import rotate_elasticity, strain_vector
 from spinefix.materials import elasticity
+from spinefix.mesh.elements import ELEMENTS
 
 GRADIENT = np.array([[1.0, -0.4, 0.3], [0.2, 0.5, 0.7], [-0.6, 0.1, -0.8]]) * 1e-3
 
@@ -77,8 +79,6 @@ def test_matrix_against_the_textbook_integral():
     points, conn = mesh_of("hex8", (1.0, 1.0, 1.0), (1, 1, 1))
     points = points + 0.1 * np.random.default_rng(3).uniform(-1, 1, points.shape)
     g = group("hex8", "standard", conn, anisotropic())
-    from spinefix.mesh.elements import ELEMENTS
-
     element = ELEMENTS["hex8"]
     expected = np.zeros((24, 24))
     for dN, w in zip(element.dN, element.weights, strict=True):
@@ -112,8 +112,6 @@ def test_scale_multiplies_the_stiffness(formulation):
 
 
 def test_an_element_inside_out_is_named():
-    from spinefix.errors import MeshError
-
     points, conn = mesh_of("hex8", (1.0, 1.0, 1.0), (2, 1, 1))
     conn = conn.copy()
     conn[1] = conn[1, [4, 5, 6, 7, 0, 1, 2, 3]]
