@@ -279,50 +279,51 @@ def embedded_links(
     ConstraintError
         No section is held by a host, or an element is not a beam.
     """
-    r, hosts = embedding.radius, embedding.hosts
-    sections = _sections(mesh, embedding)
-    rim = _Cloud.locate(mesh, hosts, sections, _ring(sections.axis, around) * r, np.full(around, 1.0 / around))
-    # Interpolation in the host spreads each force over nodes. The disc shrinks by the second moment of that spread.
-    spread = _spread(mesh, rim, sections.axis)
-    translation_disc = np.sqrt(np.maximum((_DISC_TRANSLATION * r) ** 2 - _SPREAD * spread, (_LEAST_DISC * r) ** 2))
-    near = _Cloud.locate(mesh, hosts, sections, *_disc(sections.axis, translation_disc))
-    wide = _Cloud.locate(mesh, hosts, sections, *_disc(sections.axis, np.full(len(sections.s), _DISC_ROTATION * r)))
-    inertia = wide.inertia()
-    keep = np.flatnonzero(
-        (rim.total > 0.0) & (near.total > _LEAST_HOLD) & (np.linalg.eigvalsh(inertia)[:, 0] > _LEAST_HOLD * r**2)
-    )
-    if not keep.size:
-        raise ConstraintError(
-            f"embedding {embedding.name!r}: none of {len(rim.total)} sections of its beams lies in one of its "
-            f"{len(hosts)} host elements"
-        )
-    sections, rim, near, wide = sections.take(keep), rim.take(keep), near.take(keep), wide.take(keep)
-    # Host motion of a section: rotation (times r) by least squares, then translation of the section centre.
-    turn = r * np.einsum("gij,gp,gpjk->gpik", np.linalg.inv(inertia[keep]), wide.weights, cross_matrix(wide.arm))
-    share = near.weights / near.total[:, None]
-    centre = cross_matrix(near.centre) / r
-    move = share[..., None, None] * np.eye(3)
-    nothing = np.zeros_like
-    host = wide.rows(np.concatenate([np.einsum("gij,gpjk->gpik", centre, turn), turn], axis=2), n_dof)
-    host = host + near.rows(np.concatenate([move, nothing(move)], axis=2), n_dof)
-    gap = host - _beam_rows(mesh, rotation_index, sections, r, n_dof)
-    # Springs of the interface on that part of the circumference that lies in hosts, for a rigid gap R q.
-    R = np.concatenate([np.broadcast_to(np.eye(3), (*rim.offset.shape, 3)), -cross_matrix(rim.offset) / r], axis=-1)
-    radial = np.einsum("gpi,gpia->gpa", rim.offset / r, R)
-    area = rim.weights * (sections.length * 2.0 * np.pi * r)[:, None]
-    S = embedding.stiffness_tangential * np.einsum("gp,gpia,gpib->gab", area, R, R)
-    S += (embedding.stiffness_normal - embedding.stiffness_tangential) * np.einsum(
-        "gp,gpa,gpb->gab", area, radial, radial
-    )
-    stiffness, vectors = np.linalg.eigh(S)
+    r = embedding.radius
+    sections, rim, near, wide = _held_sections(mesh, embedding, around)
+    gap = _host_rows(near, wide, r, n_dof) - _beam_rows(mesh, rotation_index, sections, r, n_dof)
+    stiffness, vectors = np.linalg.eigh(_rim_stiffness(rim, sections.length, embedding))
     modes = np.ascontiguousarray(vectors.transpose(0, 2, 1))
-    diagonal = bsr_array((modes, np.arange(len(keep)), np.arange(len(keep) + 1)), shape=(6 * len(keep),) * 2)
+    g = len(modes)
+    diagonal = bsr_array((modes, np.arange(g), np.arange(g + 1)), shape=(6 * g, 6 * g))
     beams = np.unique(embedding.beams).astype(np.int32)
-    held = np.bincount(np.searchsorted(beams, sections.beam), rim.total * sections.length, minlength=len(beams))
+    held = np.zeros(len(beams))
+    np.add.at(held, np.searchsorted(beams, sections.beam), rim.total * sections.length)
     return EmbeddedLinks(
         embedding.name, csr_array(diagonal @ gap), np.maximum(stiffness, 0.0).ravel(), sections.beam,
         sections.position, sections.axis, sections.length, rim.total, r, modes, beams, held,
     )  # fmt: skip
+
+
+def _held_sections(mesh: Mesh, embedding: Embedding, around: int) -> tuple[_Sections, _Cloud, _Cloud, _Cloud]:
+    """Sections in hosts, with the points on their circumference, on their translation and on their rotation disc."""
+    r, hosts = embedding.radius, embedding.hosts
+    sections = _sections(mesh, embedding)
+    n = len(sections.s)
+    rim = _Cloud.locate(mesh, hosts, sections, _ring(sections.axis, around) * r, np.full(around, 1.0 / around))
+    # Interpolation in the host spreads each force over nodes. The disc shrinks by the second moment of that spread.
+    spread = _SPREAD * _spread(mesh, rim, sections.axis)
+    radius = np.sqrt(np.maximum((_DISC_TRANSLATION * r) ** 2 - spread, (_LEAST_DISC * r) ** 2))
+    near = _Cloud.locate(mesh, hosts, sections, *_disc(sections.axis, radius))
+    wide = _Cloud.locate(mesh, hosts, sections, *_disc(sections.axis, np.full(n, _DISC_ROTATION * r)))
+    can_turn = np.linalg.eigvalsh(wide.inertia())[:, 0] > _LEAST_HOLD * r**2
+    held: I32 = np.flatnonzero((rim.total > 0.0) & (near.total > _LEAST_HOLD) & can_turn).astype(np.int32)
+    if not held.size:
+        raise ConstraintError(
+            f"embedding {embedding.name!r}: none of {n} sections of its beams lies in one of its {len(hosts)} "
+            "host elements"
+        )
+    return sections.take(held), rim.take(held), near.take(held), wide.take(held)
+
+
+def _rim_stiffness(rim: _Cloud, length: F64, embedding: Embedding) -> F64:
+    """Stiffness (g, 6, 6) of the interface round each section against a rigid gap (translation, rotation x radius)."""
+    r, k_n, k_t = embedding.radius, embedding.stiffness_normal, embedding.stiffness_tangential
+    R = np.concatenate([np.broadcast_to(np.eye(3), (*rim.offset.shape, 3)), -cross_matrix(rim.offset) / r], axis=-1)
+    radial = np.einsum("gpi,gpia->gpa", rim.offset / r, R)
+    area = rim.weights * (length * 2.0 * np.pi * r)[:, None]
+    all_directions = np.einsum("gp,gpia,gpib->gab", area, R, R)
+    return np.asarray(k_t * all_directions + (k_n - k_t) * np.einsum("gp,gpa,gpb->gab", area, radial, radial))
 
 
 @dataclass(frozen=True)
@@ -370,7 +371,7 @@ def _ring(axis: F64, around: int) -> F64:
     frames = _frames(axis)
     angle = 2.0 * np.pi * (np.arange(around) + 0.5) / around
     turn = np.stack([np.cos(angle), np.sin(angle)])
-    return np.einsum("gki,kp->gpi", frames[:, 1:], turn)
+    return np.asarray(np.einsum("gki,kp->gpi", frames[:, 1:], turn))
 
 
 def _frames(x: F64) -> F64:
@@ -447,6 +448,19 @@ def _spread(mesh: Mesh, cloud: _Cloud, axis: F64) -> F64:
     away = away - np.einsum("gpmi,gi->gpm", away, axis)[..., None] * axis[:, None, None]
     moment = np.einsum("gpm,gpmi,gpmi->gp", cloud.shape, away, away)
     return np.asarray((cloud.weights * moment).sum(axis=1) / np.maximum(cloud.total, 1e-300))
+
+
+def _host_rows(near: _Cloud, wide: _Cloud, radius: float, n_dof: int) -> csr_array:
+    """Mean translation of the host at each section centre, then its mean rotation times `radius`.
+
+    The rotation is the least-squares fit over the points `wide`, the translation the mean over the points `near`,
+    carried to the section centre by that rotation where they do not lie evenly round it.
+    """
+    turn = radius * np.einsum("gij,gp,gpjk->gpik", np.linalg.inv(wide.inertia()), wide.weights, cross_matrix(wide.arm))
+    carried = np.einsum("gij,gpjk->gpik", cross_matrix(near.centre) / radius, turn)
+    mean = (near.weights / near.total[:, None])[..., None, None] * np.eye(3)
+    by_turn = wide.rows(np.concatenate([carried, turn], axis=2), n_dof)
+    return csr_array(by_turn + near.rows(np.concatenate([mean, np.zeros_like(mean)], axis=2), n_dof))
 
 
 def _beam_rows(mesh: Mesh, rotation_index: I32, sections: _Sections, radius: float, n_dof: int) -> csr_array:

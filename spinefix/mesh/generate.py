@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinefix.errors import MeshError
 from spinefix.mesh.core import F64, I32, CellBlock, Mesh
 from spinefix.mesh.elements import EDGES, FACETS
+
+Int = NDArray[np.integer]
 
 _BOX_SIDES = ("xmin", "xmax", "ymin", "ymax", "zmin", "zmax")  # order of the local facets of hex8
 
@@ -37,7 +40,7 @@ def graded(start: float, stop: float, n: int, ratio: float = 1.0) -> F64:
     steps = np.geomspace(1.0, ratio, n) if n > 1 else np.ones(1)
     x = start + (stop - start) * np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum()
     x[-1] = stop
-    return x
+    return np.asarray(x)
 
 
 def box(
@@ -218,7 +221,7 @@ def extruded_ogrid(
     mesh = _extrude(np.concatenate(section), quads, np.asarray(z, float), {"outer": (n_rings - 1, m)}, n * n, name)
     per_layer = np.concatenate(region)
     label = np.tile(per_layer, len(z) - 1)
-    return mesh.with_regions(cells={f"{name}.{i}": np.flatnonzero(label == i) for i in range(len(loops))})
+    return mesh.with_regions(cells={f"{name}.{i}": _ids(np.flatnonzero(label == i)) for i in range(len(loops))})
 
 
 def polyline(points: F64, size: float, *, name: str = "beam") -> Mesh:
@@ -241,20 +244,20 @@ def polyline(points: F64, size: float, *, name: str = "beam") -> Mesh:
         parts.append(a + (b - a) * (np.arange(1, n + 1) / n)[:, None])
     nodes = np.concatenate(parts)
     conn = np.column_stack([np.arange(len(nodes) - 1), np.arange(1, len(nodes))])
-    return Mesh(nodes, (CellBlock("beam2", conn),), {name: np.arange(len(conn))})
+    return Mesh(nodes, (CellBlock("beam2", _ids(conn)),), {name: _ids(np.arange(len(conn)))})
 
 
 # --- parts ---
 
 
-def _hexes(ids: I32) -> I32:
+def _hexes(ids: Int) -> Int:
     """Connectivity of the hexahedra of a grid of node `ids` (nx, ny, nz), in VTK order."""
     a, b = slice(None, -1), slice(1, None)
     corners = [(a, a, a), (b, a, a), (b, b, a), (a, b, a), (a, a, b), (b, a, b), (b, b, b), (a, b, b)]
     return np.stack([ids[c] for c in corners], axis=-1).reshape(-1, 8)
 
 
-def _ring_quads(rings: I32) -> I32:
+def _ring_quads(rings: Int) -> Int:
     """Quadrilaterals between successive closed rings of nodes (k, m), inside out, counterclockwise."""
     inner, outer = rings[:-1], rings[1:]
     quads = [inner, outer, np.roll(outer, -1, axis=1), np.roll(inner, -1, axis=1)]
@@ -276,7 +279,7 @@ def _transfinite(loop: F64, n: int) -> F64:
     return np.asarray(ruled - corners)
 
 
-def _extrude(section: F64, quads: I32, z: F64, surfaces: Mapping[str, tuple[int, int]], n_core: int, name: str) -> Mesh:
+def _extrude(section: F64, quads: Int, z: F64, surfaces: Mapping[str, tuple[int, int]], n_core: int, name: str) -> Mesh:
     """Extrude quadrilaterals along z.
 
     `surfaces` maps a side name to (ring, m): its quadrilaterals are those of that ring of m cells after `n_core`
@@ -298,10 +301,15 @@ def _extrude(section: F64, quads: I32, z: F64, surfaces: Mapping[str, tuple[int,
     return _with_facet_nodes(points, "hex8", conn, facets, name)
 
 
-def _with_facet_nodes(points: F64, kind: str, conn: I32, facets: Mapping[str, I32], name: str) -> Mesh:
+def _with_facet_nodes(points: F64, kind: str, conn: Int, facets: Mapping[str, Int], name: str) -> Mesh:
     local = np.array(FACETS[kind])
-    nodes = {k: conn[f[:, 0][:, None], local[f[:, 1]]].ravel() for k, f in facets.items()}
-    return Mesh(points, (CellBlock(kind, conn),), {name: np.arange(len(conn))}, facets, nodes)
+    nodes = {k: _ids(conn[f[:, 0][:, None], local[f[:, 1]]].ravel()) for k, f in facets.items()}
+    sides = {k: _ids(f) for k, f in facets.items()}
+    return Mesh(points, (CellBlock(kind, _ids(conn)),), {name: _ids(np.arange(len(conn)))}, sides, nodes)
+
+
+def _ids(numbers: Int) -> I32:
+    return np.asarray(numbers, np.int32)
 
 
 def _split_to_tets(mesh: Mesh, kind: str, name: str) -> Mesh:

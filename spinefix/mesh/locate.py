@@ -151,7 +151,7 @@ def project(mesh: Mesh, facets: I32, x: F64) -> Projected:
     reach = np.linalg.norm(mesh.points[corners] - centre[:, None], axis=2).max()
     tree, todo, k = cKDTree(centre), np.arange(len(x)), min(12, len(corners))
     while len(todo):
-        near, candidates = tree.query(x[todo], k=np.arange(1, k + 1))
+        near, candidates = (np.asarray(a) for a in tree.query(x[todo], k=np.arange(1, k + 1)))
         sub_f, sub_uv, sub_d = np.full(len(todo), -1, np.int32), np.zeros((len(todo), 2)), np.full(len(todo), np.inf)
         project_points(mesh.points, corners, x[todo], np.ascontiguousarray(candidates, np.int32), sub_f, sub_uv, sub_d)
         facet[todo], uv[todo], distance[todo] = sub_f, sub_uv, sub_d

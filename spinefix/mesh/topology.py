@@ -149,7 +149,7 @@ def facet_points(mesh: Mesh, facets: I32) -> FacetPoints:
 def facet_areas(mesh: Mesh, facets: I32) -> F64:
     """Return the area of each facet, (k,) [mm^2]."""
     p = facet_points(mesh, facets)
-    return np.bincount(p.facet, p.area, minlength=len(facets))
+    return np.asarray(np.bincount(p.facet, p.area, minlength=len(facets)), np.float64)
 
 
 def facet_normals(mesh: Mesh, facets: I32) -> F64:
@@ -161,17 +161,14 @@ def facet_normals(mesh: Mesh, facets: I32) -> F64:
 
 def node_elements(mesh: Mesh, ids: I32 | None = None) -> csr_array:
     """Return the node-to-element table as a sparse matrix (n_points, n_cells) with the local node + 1 as entry."""
-    rows, cols, local = [], [], []
-    for block, inside, where in mesh.split(np.arange(mesh.n_cells, dtype=np.int32) if ids is None else ids):
-        conn = block.conn[inside]
-        element = (np.arange(mesh.n_cells, dtype=np.int32) if ids is None else np.asarray(ids))[where]
-        rows.append(conn.ravel())
-        cols.append(np.repeat(element, conn.shape[1]))
-        local.append(np.tile(np.arange(1, conn.shape[1] + 1, dtype=np.int32), len(conn)))
-    shape = (mesh.n_points, mesh.n_cells)
-    if not rows:
-        return csr_array(shape, dtype=np.int32)
-    return csr_array(coo_array((np.concatenate(local), (np.concatenate(rows), np.concatenate(cols))), shape=shape))
+    ids = np.arange(mesh.n_cells, dtype=np.int32) if ids is None else np.asarray(ids, np.int32)
+    parts = [np.zeros((3, 0), np.int32)]
+    for block, inside, where in mesh.split(ids):
+        m = block.conn.shape[1]
+        local = np.tile(np.arange(1, m + 1, dtype=np.int32), len(inside))
+        parts.append(np.stack([block.conn[inside].ravel(), np.repeat(ids[where], m), local]))
+    node, element, local = np.concatenate(parts, axis=1)
+    return coo_array((local, (node, element)), shape=(mesh.n_points, mesh.n_cells)).tocsr()
 
 
 def connected_components(mesh: Mesh, ids: I32 | None = None) -> tuple[int, I32]:
