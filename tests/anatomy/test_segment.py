@@ -171,8 +171,8 @@ def test_facet_joints_face_each_other_at_a_small_gap(pair: Segment) -> None:
     gaps = facet_gaps(pair)
     assert len(gaps) == 2
     for gap in gaps:
-        assert 0.3 < gap.least <= gap.mean <= gap.most < 3.0
-        assert gap.facing > 0.95
+        assert 0.3 < gap.least <= gap.mean <= gap.most < 3.5
+        assert gap.facing > 0.9
         assert gap.overlap > 0.6
     joint = pair.facet_joints[0]
     assert 1.0 < joint.stiffness_normal < 40.0 and joint.stiffness_tangential == 0.0
