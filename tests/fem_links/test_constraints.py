@@ -219,7 +219,7 @@ def test_tie_patch_test_is_near_on_unrelated_meshes():
     s, top = column(3, 5, gap=0.2)
     error = s[..., 2] / 2.0 - 1.0
     assert abs(error).max() < 0.1  # at the integration points next to the interface
-    assert np.sqrt((error**2).mean()) < 0.02
+    assert np.sqrt((error**2).mean()) < 0.03
     np.testing.assert_allclose(top, 2.0 * 4.0 / E, rtol=2e-3)
 
 
