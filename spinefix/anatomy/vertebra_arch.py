@@ -15,11 +15,12 @@ from scipy.interpolate import CubicSpline
 
 from spinefix.anatomy.vertebra_body import Body
 from spinefix.anatomy.vertebra_lattice import Lattice, reference_lattice, smooth
+from spinefix.anatomy.vertebra_repair import repair
 from spinefix.anatomy.vertebra_shape import FacetJoint, ShapeParameters, joint_frame
 from spinefix.mesh.core import F64, Bool
 
 _PASSES = 40
-_CORRECTIONS = 8
+_CORRECTIONS = 9
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,15 @@ def build_arch(plan: Plan) -> F64:
     """Return the reference lattice points (P, Q, R, 3) [mm] of the left half, NaN outside the bone."""
     dims = plan.dimensions
     target = Controls(dims["PDW"], dims["PDH"], 0.5 * dims["SCW"], dims["SCD"], 0.5 * dims["TPW"], dims["SPL"])
-    controls = target
-    for _ in range(_CORRECTIONS):
-        points = smooth(_draw(plan, controls), _fixed(), _PASSES)
+    controls, fixed = target, _fixed()
+    points = np.empty(0)
+    for step in range(_CORRECTIONS):
+        points = smooth(_draw(plan, controls), fixed, _PASSES)
+        if step >= _CORRECTIONS - 3:
+            points = repair(points, fixed)
         got = measure_arch(points, reference_lattice(), plan)
         controls = replace(controls, **{k: v + getattr(target, k) - getattr(got, k) for k, v in vars(controls).items()})
-    return smooth(_draw(plan, controls), _fixed(), _PASSES)
+    return points
 
 
 def measure_arch(points: F64, lattice: Lattice, plan: Plan) -> Controls:
@@ -147,7 +151,7 @@ def _pillar(plan: Plan, controls: Controls) -> F64:
         out[:, :, r] = _inferior_row(plan, u, v, r / low)
     for r in range(mid, tip + 1):
         out[:, :, r] = _superior_row(plan, controls, u, v, r)
-    junction = _junction(plan, controls)
+    junction = _junction(plan, controls, float(out[:, :, low, 2].mean()))
     pars = _pars(plan, out[:, :, low], junction)
     grids = np.stack([out[:, :, low], pars, junction, out[:, :, mid]])
     ends = (out[:, :, low] - out[:, :, low - 1], out[:, :, mid + 1] - out[:, :, mid])
@@ -156,27 +160,32 @@ def _pillar(plan: Plan, controls: Controls) -> F64:
     return out
 
 
-def _junction(plan: Plan, controls: Controls) -> F64:
-    """Section of the pillar at the lower border of the pedicle."""
+def _junction(plan: Plan, controls: Controls, below: float) -> F64:
+    """Section of the pillar at the lower border of the pedicle, with room for the pars above the height `below`."""
     shape = plan.shape
     lateral, forward, up = _pedicle_axes(shape)
     u, v = rounded(*_unit_grid(), 0.10)
+    middle = _junction_centre(plan, controls)
+    drop = min(0.52 * controls.pedicle_height, middle[2] - below - shape.pars_length)
     # The pillar narrows and leans to the midline and backwards on its way to the inferior process.
-    centre = _junction_centre(plan, controls) - 0.52 * controls.pedicle_height * up + [-2.5, -2.5, 0.0]
+    centre = middle - max(drop, 0.25 * controls.pedicle_height) * up + [-2.5, -2.5, 0.0]
     width, depth = _junction_width(plan, controls), 0.5 * (shape.pillar_depth + shape.pars_thickness)
-    return centre + 0.5 * width * u[..., None] * lateral + 0.5 * depth * v[..., None] * forward
+    return np.asarray(centre + 0.5 * width * u[..., None] * lateral + 0.5 * depth * v[..., None] * forward)
 
 
 def _junction_centre(plan: Plan, controls: Controls) -> F64:
-    """Middle of the pillar on the pedicle's axis."""
+    """Middle of the pillar behind the pedicle; a pillar narrower than the pedicle stays at its medial side."""
     shape = plan.shape
-    _, forward, _ = _pedicle_axes(shape)
-    return pedicle_centre(plan, controls) - forward * (0.55 * shape.pedicle_length + 0.5 * shape.pillar_depth)
+    lateral, forward, _ = _pedicle_axes(shape)
+    spare = max(controls.pedicle_width - _junction_width(plan, controls), 0.0)
+    behind = 0.55 * shape.pedicle_length + 0.5 * shape.pillar_depth
+    return np.asarray(pedicle_centre(plan, controls) - forward * behind - 0.5 * spare * lateral)
 
 
 def _junction_width(plan: Plan, controls: Controls) -> float:
     """Width of the pillar behind the pedicle."""
-    return max(1.12 * controls.pedicle_width, plan.shape.pars_width)
+    shape = plan.shape
+    return float(np.clip(1.12 * controls.pedicle_width, shape.pars_width, 1.35 * shape.pars_width))
 
 
 def _pars(plan: Plan, below: F64, above: F64) -> F64:

@@ -48,6 +48,7 @@ class ShapeParameters:
     pedicle_drop: float = _par(0.24, "-", 0.0, 1.0, "share of the free body height above the pedicle; assumed")
     pillar_depth: float = _par(11.0, "mm", 8.0, 16.0, "front to back at the pedicle; assumed")
     pars_width: float = _par(11.0, "mm", 6.0, 18.0, "assumed")
+    pars_length: float = _par(7.0, "mm", 4.0, 14.0, "least height between pedicle and inferior facet; assumed")
     pars_thickness: float = _par(7.5, "mm", 4.0, 12.0, "assumed")
     articular_thickness: float = _par(8.0, "mm", 4.0, 14.0, "assumed")
     mammillary_bulge: float = _par(6.0, "mm", 0.0, 8.0, "mammillary process behind the pillar; assumed")
