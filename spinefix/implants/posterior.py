@@ -103,5 +103,9 @@ def _check_clearance(
     assembly.record(f"{name}.clearance_mm", float(gaps[worst]))
     if gaps[worst] < 0.0:
         x, y, z = points[worst]
-        cure = "raise head_offset_mm" if name.startswith("rod") else "change fraction_1 (real ones arch over the bone)"
+        cure = (
+            "raise head_offset_mm"
+            if name.startswith("rod")
+            else "it is not joined to it, but a surgeon trims the bone or moves it (fraction_1)"
+        )
         assembly.warn(f"{name}: cuts {-gaps[worst]:.1f} mm into bone near ({x:.0f}, {y:.0f}, {z:.0f}) mm; {cure}")
