@@ -39,12 +39,8 @@ def command(
 
     with common.progress_bar() as progress:
         outcome = run_study(study, scenario, folder, progress)
-    if any(arm.error is None for arm in outcome.arms):
-        if study.outputs.pictures:
-            from spinefix.viz import render_figures
-
-            outcome.warnings += render_figures(folder)
-        write_report(folder)
+    solved = any(arm.error is None for arm in outcome.arms)
+    if solved:
         tables = comparison_tables(folder)
         screen = common.console()
         for table in tables[:2] if study.moments() else tables:
@@ -58,6 +54,8 @@ def command(
     for message, names in failed.items():
         click.echo(f"failed: {', '.join(names)}: {message}", err=True)
     click.echo(f"results: {folder}  (all tables: spinefix compare {folder})")
+    if solved:
+        click.echo(f"report: {write_report(folder)}")
     return outcome.exit_code
 
 
