@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +69,16 @@ def _contents(run: RunFolder) -> dict[str, Any]:
     checks, failed = methods.checks_table(run)
     materials, assumed = methods.materials_table(run)
     arms = manifest.get("arms") or {}
+    drawn = list(dict.fromkeys((*run.drawn_directions, *run.directions)))
     return {
         "title": run.title,
         "disclaimer": DISCLAIMER,
         "created": manifest.get("created", ""),
         "version": (manifest.get("versions") or {}).get("spinefix", ""),
         "arms": methods.arms_table(run),
+        "built": methods.built_tables(run),
         "ranking": methods.ranking(run),
+        "mesh_error_known": any(math.isfinite(r.mesh_error_pct) for r in run.rows),
         "tables": all_tables(run),
         "failed_cell": FAILED,
         "checks": checks,
@@ -89,8 +93,8 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "sources": [str(s) for s in manifest.get("sources") or []],
         "provenance": _provenance(run),
         "charts": _pictures(run, _chart_names(run)),
-        "scenes": _pictures(run, {f"scene_{d}": f"{label(d)}: implants by von Mises stress" for d in run.directions}),
-        "bones": _pictures(run, {f"bone_{d}": f"{label(d)}: bone cut in the midplane" for d in run.directions}),
+        "scenes": _pictures(run, {f"scene_{d}": f"{label(d)}: implants by von Mises stress" for d in drawn}),
+        "bones": _pictures(run, {f"bone_{d}": f"{label(d)}: bone, cut in the midplane, log scale" for d in drawn}),
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spinefix.report.tables import Table, number
+from spinefix.units import suffix_of
 from spinefix.viz.folder import RunFolder
 from spinefix.viz.style import label
 
@@ -60,11 +61,26 @@ def arms_table(run: RunFolder) -> Table:
     for arm in run.arms:
         record, spec = _dict(arms.get(arm)), _dict(specs.get(arm))
         resected = ", ".join(record.get("resected") or []) or "nothing"
-        measures = "; ".join(f"{k} {number(v)}" for k, v in _dict(record.get("measures")).items() if _is_number(v))
         elements = ", ".join(f"{v} {k}" for k, v in _dict(record.get("elements")).items())
         size = f"{record['nodes']} nodes; {elements}" if "nodes" in record else str(record.get("error", ""))
-        rows.append((label(arm), label(str(spec.get("kind", ""))), resected, measures, size))
-    return Table("Arms", ("arm", "construct", "resected", "as built", "model"), tuple(rows))
+        rows.append((label(arm), label(str(spec.get("kind", ""))), resected, size))
+    return Table("Arms", ("arm", "construct", "resected", "model"), tuple(rows))
+
+
+def built_tables(run: RunFolder) -> list[Table]:
+    """The implants of each arm as they were built: one row per part, one column per measure."""
+    tables = []
+    for arm, record in _dict(run.manifest.get("arms")).items():
+        parts: dict[str, dict[str, float]] = {}
+        for name, value in _dict(_dict(record).get("measures")).items():
+            part, _, measure = name.rpartition(".")
+            if _is_number(value):
+                parts.setdefault(part or "construct", {})[measure] = value
+        columns = tuple(dict.fromkeys(m for measures in parts.values() for m in measures))
+        rows = tuple((part, *(number(m.get(c, math.nan)) for c in columns)) for part, m in parts.items())
+        if rows:
+            tables.append(Table(f"{label(arm)}, as built", ("part", *map(_measure, columns)), rows))
+    return tables
 
 
 def checks_table(run: RunFolder) -> tuple[Table, list[str]]:
@@ -128,8 +144,9 @@ def _loads(run: RunFolder) -> str:
     if not moments:
         return ""
     size = " and ".join(f"{m:g}" for m in moments)
-    others = [d for d in dict.fromkeys(m.direction for m in run.metrics) if d not in run.directions]
-    extra = f" Further load cases: {', '.join(map(label, others))}." if others else ""
+    others = [load for load in run.loads if _is_number(load.get("force_N"))]
+    named = [f"{label(str(load.get('kind', 'force')))} of {load['force_N']:g} N" for load in others]
+    extra = f" Further load cases: {', '.join(named)}." if named else ""
     return (
         f"Pure moments of {size} N·m act on the upper end, which moves as a rigid plate; the lower end is held. "
         f"Directions: {', '.join(map(label, run.directions))}.{extra}"
@@ -139,9 +156,9 @@ def _loads(run: RunFolder) -> str:
 def _solution(manifest: Mapping[str, Any]) -> str:
     solvers = [_dict(_dict(a).get("solver")) for a in _dict(manifest.get("arms")).values()]
     solvers = [s for s in solvers if s]
-    names = sorted({str(s.get("solver") or s.get("name") or "") for s in solvers} - {""})
+    names = sorted({str(s.get("method") or "") for s in solvers} - {""})
     by = f" by {', '.join(names)}" if names else ""
-    sizes = [int(s[k]) for s in solvers for k in ("n", "n_dofs", "size", "unknowns") if _is_number(s.get(k))]
+    sizes = [int(s["n"]) for s in solvers if _is_number(s.get("n"))]
     large = f" (up to {max(sizes)} unknowns)" if sizes else ""
     return (
         f"Small-strain, linear static finite elements; each arm is factorized once{by}{large} and solved for all load "
@@ -175,6 +192,12 @@ def _mesh(run: RunFolder) -> str:
         f"The discretization error of the ratios ({'; '.join(how) or 'as recorded'}) is at most "
         f"{number(max(errors), 2)} %. It is the error of the mesh alone, not that of anatomy, material or loads."
     )
+
+
+def _measure(name: str) -> str:
+    """``length_mm`` becomes ``length [mm]``."""
+    suffix = suffix_of(name)
+    return label(name) if suffix is None else f"{label(name.removesuffix(suffix))} [{suffix[1:].replace('deg', '°')}]"
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from spinefix.viz.charts import IMPLANT_GROUP, SHARES, sharing, sharing_levels
+from spinefix.viz.charts import IMPLANT_GROUP, SHARES, VISIBLE_SHARE, merged, sharing, sharing_levels
 from spinefix.viz.folder import Metric, Row, RunFolder, read_run
 from spinefix.viz.style import label
 
@@ -134,13 +134,14 @@ def stress_table(run: RunFolder) -> Table:
             cells = [_peak(p99.get((arm, d, region)), peak.get((arm, d, region))) for d in directions]
             if any(c != MISSING for c in cells):
                 rows.append((label(region.removeprefix("implant.")), label(arm), *cells))
-    return Table(
+    table = Table(
         "Von Mises stress [MPa]",
         ("part", "arm", *map(label, directions)),
         tuple(rows),
         "99th percentile by volume (maximum in brackets: at sharp corners it grows with mesh refinement)",
         2,
     )
+    return _merge_columns(table)
 
 
 def scalar_table(run: RunFolder) -> Table:
@@ -177,18 +178,30 @@ def _by_direction(run: RunFolder, title: str, cell: Callable[[Row], str], note: 
 
 def _sharing_table(run: RunFolder, metric: str, level: str) -> Table:
     found = sharing(run, metric, level)
-    parts = _ordered(m.region for m in found)
-    values = {(m.arm, m.direction, m.region): m.value for m in found}
+    parts = _ordered(m.region for m in found if abs(m.value) >= VISIBLE_SHARE)
     rows = []
-    for direction in _ordered(m.direction for m in found):
+    for name, lines in merged(found).items():
+        values = {(m.arm, m.region): m.value for m in lines}
         for arm in run.arms:
-            cells = [number(values.get((arm, direction, p), math.nan)) for p in parts]
+            cells = [f"{values[arm, p]:.1f}" if (arm, p) in values else MISSING for p in parts]
             if any(c != MISSING for c in cells):
-                rows.append((label(direction), label(arm), *cells))
+                rows.append((name, label(arm), *cells))
     where = f" across {level}" if level else ""
-    note = "a negative share works against the load"
     title = f"Share of the {SHARES[metric]}{where} [%]"
+    note = "a negative share works against the load"
     return Table(title, ("direction", "arm", *map(label, parts)), tuple(rows), note, 2)
+
+
+def _merge_columns(table: Table) -> Table:
+    """Join neighbouring value columns that hold the same text (mirror images in a linear model)."""
+    names, keep = list(table.columns[: table.headers]), list(range(table.headers))
+    for i in range(table.headers, len(table.columns)):
+        if i > table.headers and all(row[i] == row[keep[-1]] for row in table.rows):
+            names[-1] += f" / {table.columns[i]}"
+        else:
+            names.append(table.columns[i])
+            keep.append(i)
+    return replace(table, columns=tuple(names), rows=tuple(tuple(row[i] for i in keep) for row in table.rows))
 
 
 def _index(metrics: Iterable[Metric]) -> dict[tuple[str, str, str], float]:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 150
+LOG_ABOVE = 25.0
+"""Stiffness ratio from which bars near one could not be read on a linear axis."""
+
+VISIBLE_SHARE = 0.05
+"""Structures below this share of the load [%] in all arms are left out of the chart."""
+
 SHARES: dict[str, str] = {"load_share_moment": "moment", "load_share_force": "force"}
 """Metric name -> what is shared."""
 
@@ -71,8 +77,8 @@ def stiffness_ratio(run: RunFolder) -> Figure | None:
     _grouped_bars(axes, run, values, errors)
     axes.axhline(1.0, color=INK, linewidth=1.0, linestyle="--", zorder=3)
     axes.set_ylabel("stiffness / stiffness of intact [1]")
-    if np.nanmax(values) > 12.0 * max(np.nanmin(values[values > 0.0]), 1e-9):
-        axes.set_yscale("log")
+    if np.nanmax(values) > LOG_ABOVE:
+        _log_axis(axes, values)
         axes.set_ylabel("stiffness / stiffness of intact [1], log scale")
     axes.set_title(_titled("Stiffness relative to the intact spine", bool(np.isfinite(errors).any())), **_TITLE)
     _arm_legend(axes, run)
@@ -108,10 +114,30 @@ def sharing(run: RunFolder, metric: str, level: str) -> list[Metric]:
     return [replace(m, region=part) for m, at, part in found if at == level]
 
 
+def merged(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
+    """Lines by direction; directions with the same values (mirror images in a linear model) are one entry.
+
+    Returns
+    -------
+    dict, names of the directions joined by `` / `` -> lines of the first of them
+    """
+    groups: list[tuple[list[str], dict[tuple[str, str], float]]] = []
+    for direction in dict.fromkeys(m.direction for m in metrics):
+        values = {(m.arm, m.region): m.value for m in metrics if m.direction == direction}
+        size = max((abs(v) for v in values.values()), default=0.0)
+        for names, known in groups:
+            if known.keys() == values.keys() and all(abs(known[k] - v) <= 1e-3 * size for k, v in values.items()):
+                names.append(direction)
+                break
+        else:
+            groups.append(([direction], values))
+    return {" / ".join(map(label, n)): [m for m in metrics if m.direction == n[0]] for n, _ in groups}
+
+
 def load_sharing(run: RunFolder, metric: str, level: str) -> Figure | None:
     """Parts of the load that each structure carries across the diseased level, stacked, one panel per direction."""
     found = sharing(run, metric, level)
-    parts = _regions(found)
+    parts = _regions([m for m in found if abs(m.value) >= VISIBLE_SHARE])
     if not parts:
         return None
     spare = iter([c for c in OKABE_ITO if c not in PART_COLOURS.values()] + ["#BBBBBB"] * len(parts))
@@ -145,7 +171,7 @@ def implant_stress(run: RunFolder) -> Figure | None:
         _dress(axes, [label(d) for d in directions])
         axes.set_xlim(-0.5, len(directions) - 0.5)
         axes.set_ylabel("von Mises [MPa]")
-        axes.set_title(region.removeprefix("implant."), fontsize=10, loc="left", color=INK)
+        axes.set_title(label(region.removeprefix("implant.")), fontsize=10, loc="left", color=INK)
     kind = "99th percentile (bars) and maximum (dashes)" if p99 and peaks else "maximum"
     figure.suptitle(f"Stress in the implants, {kind}", fontsize=12, color=INK)
     panels[0].legend(fontsize=8, frameon=False, ncols=len(arms), loc="lower right", bbox_to_anchor=(1.0, 1.0))
@@ -197,34 +223,62 @@ def _grouped_bars(axes: Any, run: RunFolder, values: NDArray[np.float64], errors
     _dress(axes, [label(d) for d in run.directions])
 
 
+def _log_axis(axes: Any, values: NDArray[np.float64]) -> None:
+    """Logarithmic axis with plain numbers; bars stand on or hang from one, so that their length means a factor."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+
+    axes.set_yscale("log")
+    for bar in axes.patches:
+        low, high = sorted((1.0, bar.get_height() if math.isfinite(bar.get_height()) else 1.0))
+        bar.set_y(low)
+        bar.set_height(high - low)
+    low, high = min(0.8 * float(np.nanmin(values)), 0.8), 1.3 * float(np.nanmax(values))
+    axes.set_ylim(low, high)
+    ticks = [m * 10.0**k for k in range(-3, 5) for m in (1, 2, 5) if low <= m * 10.0**k <= high]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _stacks(run: RunFolder, metrics: Sequence[Metric], colours: dict[str, str], unit: str, title: str) -> Figure:
     """One panel per direction, one stacked bar per arm; negative parts hang below zero."""
-    directions = list(dict.fromkeys(m.direction for m in metrics))
-    n = len(directions)
+    groups = merged(metrics)
+    n = len(groups)
     columns = min(3, n)
     rows = math.ceil(n / columns)
-    figure, panels = _canvas(3.1 * columns + 0.8, 2.6 * rows + 0.9, rows, columns)
+    width = max(3.1 * columns + 0.8, 7.0)
+    figure, panels = _canvas(width, 2.6 * rows + 0.9, rows, columns)
     panels = panels if isinstance(panels, list) else [panels]
-    for axes, direction in zip(panels, directions, strict=False):
-        found = [m for m in metrics if m.direction == direction]
+    for axes, (name, found) in zip(panels, groups.items(), strict=False):
         arms = [a for a in run.arms if any(m.arm == a for m in found)]
         above, below = np.zeros(len(arms)), np.zeros(len(arms))
         for region, colour in colours.items():
-            parts = np.array([_value(found, a, direction, region) for a in arms])
+            parts = np.array([_value(found, a, found[0].direction, region) for a in arms])
             parts = np.nan_to_num(parts)
             base = np.where(parts >= 0.0, above, below)
             axes.bar(np.arange(len(arms)), parts, 0.72, bottom=base, color=colour, label=label(region), zorder=2)
             above += np.maximum(parts, 0.0)
             below += np.minimum(parts, 0.0)
+        span = max(above.max(initial=0.0) - below.min(initial=0.0), 1e-12)
+        axes.set_ylim(
+            below.min(initial=0.0) - (0.04 * span if below.any() else 0.0), above.max(initial=0.0) + 0.04 * span
+        )
         axes.axhline(0.0, color=INK, linewidth=0.8, zorder=3)
         _dress(axes, [label(a) for a in arms], turn=True)
-        axes.set_title(label(direction), fontsize=10, color=INK)
+        axes.set_title(name, fontsize=10, color=INK)
     for i in range(0, n, columns):
         panels[i].set_ylabel(unit, fontsize=9)
     for axes in panels[n:]:
         axes.set_visible(False)
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)), fontsize=8.5, frameon=False)
+    figure.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=min(max(int(width / 1.6), 3), len(names)),
+        fontsize=8.5,
+        frameon=False,
+    )
     figure.suptitle(title, fontsize=12, color=INK)
     return figure
 

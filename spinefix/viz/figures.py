@@ -36,7 +36,7 @@ def render_figures(folder: Path | str) -> list[str]:
     """
     run = read_run(folder)
     warnings = charts.draw_all(run)
-    directions = list(dict.fromkeys(d for _, d in run.cases()))
+    directions = run.drawn_directions
     jobs = [worker.Job(str(run.figure(f"scene_{d}")), d) for d in directions]
     jobs += [worker.Job(str(run.figure(f"bone_{d}")), d, surface="bone") for d in directions[:1]]
     return warnings + worker.draw_jobs(run.path, jobs)

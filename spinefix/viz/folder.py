@@ -72,6 +72,13 @@ class RunFolder:
         return scenario if isinstance(scenario, str) and scenario else self.path.resolve().name
 
     @property
+    def loads(self) -> list[Mapping[str, Any]]:
+        """Load protocols of the scenario as the manifest holds them."""
+        scenario = self.manifest.get("scenario")
+        loads = scenario.get("loads") if isinstance(scenario, Mapping) else None
+        return [load for load in loads or [] if isinstance(load, Mapping)]
+
+    @property
     def arms(self) -> tuple[str, ...]:
         """Arms in the order of the comparison."""
         return _ordered([*(r.arm for r in self.rows), *(m.arm for m in self.metrics)])
@@ -80,6 +87,11 @@ class RunFolder:
     def directions(self) -> tuple[str, ...]:
         """Directions of the comparison, in its order."""
         return _ordered(r.direction for r in self.rows)
+
+    @property
+    def drawn_directions(self) -> tuple[str, ...]:
+        """Directions and force cases that have fields."""
+        return _ordered(d for _, d in self.cases())
 
     def row(self, arm: str, direction: str) -> Row | None:
         """Return the line of one arm under one load, or None."""

@@ -96,9 +96,9 @@ class Scales:
     bone_MPa: float
     corners: F64 = field(repr=False)
 
-    def top(self, surface: Surface) -> float:
-        """Top of the colour range [MPa]."""
-        return self.implant_MPa if surface == "implants" else self.bone_MPa
+    def limits(self, surface: Surface) -> tuple[float, float]:
+        """Colour range [MPa]; two decades for bone: its shell carries a hundred times the stress of its core."""
+        return (0.0, self.implant_MPa) if surface == "implants" else (0.01 * self.bone_MPa, self.bone_MPa)
 
 
 def nice_factor(limit: float) -> float:
@@ -294,7 +294,8 @@ def populate(plotter: Any, grid: Any, scales: Scales, surface: Surface = "implan
                 layer.surface,
                 scalars="von_mises",
                 preference="cell",
-                clim=(0.0, scales.top(surface)),
+                clim=scales.limits(surface),
+                log_scale=surface == "bone",
                 cmap=cmap,
                 specular=0.2,
                 ambient=0.25,
@@ -388,7 +389,6 @@ def show(run: RunFolder, arms: Sequence[str], direction: str, *, surface: Surfac
     """Open a window with the arms side by side, turned together; returns when it is closed."""
     scales = find_scales(run, [(a, d) for a, d in run.cases() if d == direction])
     plotter = pv.Plotter(shape=(1, len(arms)), window_size=(min(1800, 600 * len(arms)), 900))
-    top = scales.top(surface)
     for i, arm in enumerate(arms):
         plotter.subplot(0, i)
         plotter.background_color = style.PAPER
@@ -399,10 +399,12 @@ def show(run: RunFolder, arms: Sequence[str], direction: str, *, surface: Surfac
         half = 0.6 * float(corners[1, 2] - corners[0, 2])
         aim(plotter, VIEWS["oblique"], corners.mean(axis=0), half, float(np.linalg.norm(np.ptp(corners, axis=0))))
     bar = pv.LookupTable(cmap=style.STRESS_MAP if surface == "implants" else style.BONE_STRESS_MAP)
-    bar.scalar_range = (0.0, top)
+    bar.scalar_range = scales.limits(surface)
+    bar.log_scale = surface == "bone"
     plotter.subplot(0, len(arms) - 1)
     _add_bar(plotter, bar)
-    plotter.add_text(f"deformation x {scales.deformation:g}", position="lower_left", font_size=9, color=style.INK)
+    note = f"von Mises stress of the {surface}, deformation x {scales.deformation:g}"
+    plotter.add_text(note, position="lower_left", font_size=9, color=style.INK)
     plotter.link_views()
     plotter.show(title=f"{run.title}: {style.label(direction)}")
 
@@ -411,4 +413,16 @@ def _add_bar(plotter: Any, table: Any) -> None:
     carrier = pv.PolyData(np.zeros((1, 3)))
     actor = plotter.add_mesh(carrier, opacity=0.0, show_scalar_bar=False)
     actor.mapper.lookup_table = table
-    plotter.add_scalar_bar(title="von Mises [MPa]", mapper=actor.mapper, color=style.INK, vertical=True)
+    plotter.add_scalar_bar(
+        title="MPa",
+        mapper=actor.mapper,
+        color=style.INK,
+        vertical=True,
+        title_font_size=18,
+        label_font_size=15,
+        fmt="%.3g",
+        position_x=0.86,
+        position_y=0.25,
+        height=0.5,
+        width=0.08,
+    )

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import FormatStrFormatter
 
 from spinefix.viz import scene, style
 from spinefix.viz.folder import RunFolder
@@ -105,7 +106,12 @@ def level_marks(regions: Mapping[int, str], grid: Any) -> dict[str, scene.F64]:
 
 
 def _load(run: RunFolder, direction: str) -> str:
-    return next((style.load_label(r.moment_Nm) for r in run.rows if r.direction == direction), "")
+    moment = next((r.moment_Nm for r in run.rows if r.direction == direction), None)
+    if moment is not None:
+        return f"{moment:g} N·m"
+    kind = direction.partition("_")[0]
+    forces = [load.get("force_N") for load in run.loads if load.get("kind") == kind]
+    return f"{forces[0]:g} N" if forces and isinstance(forces[0], int | float) else ""
 
 
 def _rounded(value: float) -> str:
@@ -129,6 +135,7 @@ def _sheet(
     total_h = MARGIN["top"] + sum(heights) + gap * (len(heights) - 1) + MARGIN["bottom"]
     figure = Figure(figsize=(total_w, total_h), facecolor=style.PAPER)
     FigureCanvasAgg(figure)
+    big = min(max(total_w / 12.0, 1.0), 1.3)  # wide sheets are shown reduced
     y = total_h - MARGIN["top"]
     for i, row in enumerate(rows):
         y -= heights[i]
@@ -137,33 +144,40 @@ def _sheet(
             w, h = (n * INCH_PER_PIXEL for n in panel.image.shape[1::-1])
             left, bottom = x + 0.5 * (widths[j] - w), y + 0.5 * (heights[i] - h)
             axes = figure.add_axes((left / total_w, bottom / total_h, w / total_w, h / total_h))
-            _place(axes, panel, marks if j == 0 else {})
+            _place(axes, panel, marks if j == 0 else {}, big)
             if i == 0:
                 middle, top = (x + 0.5 * widths[j]) / total_w, (y + heights[0]) / total_h
                 heading: dict[str, Any] = {"ha": "center", "va": "bottom", "color": style.INK}
-                figure.text(middle, top + 0.2 / total_h, titles[j], fontsize=11, fontweight="bold", **heading)
-                figure.text(middle, top + 0.03 / total_h, notes[j], fontsize=8.5, **heading)
+                figure.text(
+                    middle,
+                    top + (0.04 + 0.17 * big) / total_h,
+                    titles[j],
+                    fontsize=10.5 * big,
+                    fontweight="bold",
+                    **heading,
+                )
+                figure.text(middle, top + 0.03 / total_h, notes[j], fontsize=8.5 * big, **heading)
             if j == 0 and i == len(rows) - 1:
                 _millimetre_bar(axes, panel)
             x += widths[j] + gap
         y -= gap
-    figure.text(MARGIN["left"] / total_w, 1.0 - 0.18 / total_h, title, fontsize=13, va="top", color=style.INK)
-    _colour_bar(figure, total_w, total_h, scales.top(surface), surface)
+    figure.text(MARGIN["left"] / total_w, 1.0 - 0.18 / total_h, title, fontsize=13 * big, va="top", color=style.INK)
+    _colour_bar(figure, total_w, total_h, scales.limits(surface), surface)
     _legend(figure, total_w, total_h, scales, surface)
     return figure
 
 
-def _place(axes: Any, panel: scene.Panel, marks: Mapping[str, scene.F64]) -> None:
+def _place(axes: Any, panel: scene.Panel, marks: Mapping[str, scene.F64], big: float) -> None:
     axes.imshow(panel.image, interpolation="none")
     axes.set_axis_off()
     left, right = panel.view.sides
-    grey = {"fontsize": 8, "color": "#5A6068", "transform": axes.transAxes}
+    grey = {"fontsize": 8 * big, "color": "#5A6068", "transform": axes.transAxes}
     axes.text(0.0, 0.0, left, ha="left", va="top", **grey)
     axes.text(1.0, 0.0, right, ha="right", va="top", **grey)
     if panel.view.name != "oblique":
         for level, centre in marks.items():
             _, row = panel.pixel(centre)
-            axes.text(-4, row, level, ha="right", va="center", fontsize=9, color=style.INK)
+            axes.text(-4, row, level, ha="right", va="center", fontsize=9 * big, color=style.INK)
 
 
 def _millimetre_bar(axes: Any, panel: scene.Panel, length_mm: float = 20.0) -> None:
@@ -175,13 +189,19 @@ def _millimetre_bar(axes: Any, panel: scene.Panel, length_mm: float = 20.0) -> N
     axes.set_ylim(h - 0.5, -0.5)
 
 
-def _colour_bar(figure: Figure, width: float, height: float, top: float, surface: scene.Surface) -> None:
+def _colour_bar(
+    figure: Figure, width: float, height: float, limits: tuple[float, float], surface: scene.Surface
+) -> None:
     tall = min(3.2, 0.7 * height)
     axes = figure.add_axes((1.0 - 0.92 / width, 0.5 - 0.5 * tall / height, 0.16 / width, tall / height))
-    cmap = style.STRESS_MAP if surface == "implants" else style.BONE_STRESS_MAP
-    bar = figure.colorbar(ScalarMappable(Normalize(0.0, top), cmap), cax=axes, extend="max")
-    what = "implants" if surface == "implants" else "bone"
-    bar.set_label(f"von Mises stress, {what} [MPa]", fontsize=9)
+    if surface == "implants":
+        colours, extend = ScalarMappable(Normalize(*limits), style.STRESS_MAP), "max"
+    else:
+        colours, extend = ScalarMappable(LogNorm(*limits), style.BONE_STRESS_MAP), "both"
+    bar = figure.colorbar(colours, cax=axes, extend=extend)
+    bar.set_label(f"von Mises stress, {'implants' if surface == 'implants' else 'bone'} [MPa]", fontsize=9)
+    if surface == "bone":
+        bar.ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     bar.ax.tick_params(labelsize=8)
 
 

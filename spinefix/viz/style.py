@@ -47,8 +47,3 @@ def arm_colours(arms: Sequence[str]) -> dict[str, str]:
 def label(name: str) -> str:
     """A name as people read it: ``lateral_left`` becomes ``lateral left``."""
     return name.replace("_", " ")
-
-
-def load_label(moment_Nm: float) -> str:
-    """The load as people read it, e.g. ``7.5 N·m``; empty if unknown."""
-    return f"{moment_Nm:g} N·m" if moment_Nm == moment_Nm and moment_Nm else ""

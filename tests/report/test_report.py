@@ -116,6 +116,7 @@ def test_the_report_says_what_must_be_said(run_folder):
     assert "A handbook &lt;1990&gt;" in html
     assert re.search(r'nucleus <span class="flag">assumed</span>', html)
     assert "leaves the pedicle by 0.4 mm" in html
+    assert "length [mm]" in html and "rod.right" in html and "by superlu" in html
 
 
 def test_passed_checks_are_not_called_failed(run_folder):

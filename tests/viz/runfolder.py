@@ -179,12 +179,17 @@ MANIFEST = {
     "scenario_sha256": "0" * 64,
     "segment": {"levels": ["L2", "L3"], "elements": 624, "nodes": 882, "dimensions_mm": {}, "lesions": []},
     "arms": {
-        "intact": {"nodes": 882, "elements": {"hex8": 624}, "solver": {"name": "pardiso"}, "checks": CHECKS},
+        "intact": {
+            "nodes": 882,
+            "elements": {"hex8": 624},
+            "solver": {"method": "superlu", "n": 2646},
+            "checks": CHECKS,
+        },
         "posterior": {
             "nodes": 934,
             "elements": {"hex8": 624, "beam2": 46},
             "checks": [*CHECKS, {"name": "energy balance", "value": 2e-3, "tolerance": 1e-6, "passed": False}],
-            "measures": {"rod_length_mm": 50.0},
+            "measures": {"rod.left.length_mm": 50.0, "rod.right.length_mm": 51.0},
             "resected": [],
         },
         "anterior": {"nodes": 882, "elements": {"hex8": 624}, "checks": CHECKS, "resected": ["L3.body"]},
