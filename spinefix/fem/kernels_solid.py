@@ -27,6 +27,7 @@ import numpy as np
 from spinefix.jit import kernel
 
 STANDARD, BBAR, INCOMPATIBLE = 0, 1, 2
+GENERAL, SYMMETRIC = 0, 1
 
 
 @kernel
@@ -50,15 +51,23 @@ def _invert(J: Any, out_inv: Any) -> Any:
 
 
 @kernel
+def _clear(out: Any) -> None:
+    """Fill a matrix with zeros (a slice assignment compiles ten times as long)."""
+    for r in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            out[r, c] = 0.0
+
+
+@kernel
 def _jacobian(X: Any, dN: Any, out_J: Any) -> None:
     """J[d, i] = dx_i / dxi_d from nodes X (m, 3) and reference gradients dN (3, m)."""
-    out_J[:] = 0.0
-    for a in range(X.shape[0]):
-        x, y, z = X[a, 0], X[a, 1], X[a, 2]
-        for d in range(3):
-            out_J[d, 0] += dN[d, a] * x
-            out_J[d, 1] += dN[d, a] * y
-            out_J[d, 2] += dN[d, a] * z
+    for d in range(3):
+        x, y, z = 0.0, 0.0, 0.0
+        for a in range(X.shape[0]):
+            x += dN[d, a] * X[a, 0]
+            y += dN[d, a] * X[a, 1]
+            z += dN[d, a] * X[a, 2]
+        out_J[d, 0], out_J[d, 1], out_J[d, 2] = x, y, z
 
 
 @kernel
@@ -120,15 +129,15 @@ def gradient_products(g: Any, h: Any, out_M: Any) -> None:
 
 
 @kernel
-def contract(C: Any, M: Any, symmetric: bool, out_K: Any) -> None:
+def contract(C: Any, M: Any, symmetric: int, out_K: Any) -> None:
     """K[i p + a, k n + b] = C_ijkl M[j p + a, l n + b] for M (3 p, 3 n); C (9, 9) with rows 3 i + j, columns 3 k + l.
 
-    Zeros of C are skipped: of 81 numbers an isotropic material has 21. With `symmetric` the result is made exactly so.
+    Zeros of C are skipped: of 81 numbers an isotropic material has 21. With `symmetric` = 1 the result is made exactly so.
     """
     p, n = M.shape[0] // 3, M.shape[1] // 3
-    out_K[:] = 0.0
+    _clear(out_K)
     for i in range(3):
-        for k in range(i if symmetric else 0, 3):
+        for k in range(i * symmetric, 3):
             for j in range(3):
                 for l in range(3):
                     c = C[3 * i + j, 3 * k + l]
@@ -136,7 +145,7 @@ def contract(C: Any, M: Any, symmetric: bool, out_K: Any) -> None:
                         for a in range(p):
                             for b in range(n):
                                 out_K[i * p + a, k * n + b] += c * M[j * p + a, l * n + b]
-    if symmetric:
+    if symmetric == SYMMETRIC:
         for r in range(3 * p):
             for c_ in range(r):
                 out_K[r, c_] = out_K[c_, r]
@@ -146,7 +155,7 @@ def contract(C: Any, M: Any, symmetric: bool, out_K: Any) -> None:
 def _mean_gradient(g: Any, dv: Any, out_mean: Any) -> None:
     """Volume average (3, n) of the gradients."""
     volume = 0.0
-    out_mean[:] = 0.0
+    _clear(out_mean)
     for q in range(dv.shape[0]):
         volume += dv[q]
         for i in range(3):
@@ -287,7 +296,7 @@ def assemble_solids(
         _weighted(g, dv, scale[e], weighted)
         flat = weighted.reshape(padded, 3 * m)
         gradient_products(g.reshape(padded, 3 * m), flat, M)
-        contract(C[law], M, True, K)
+        contract(C[law], M, SYMMETRIC, K)
         if formulation == BBAR:
             add_mean_dilatation(g, dv, scale[e], Q[law], kappa[law], mean, rank, K)
         elif formulation == INCOMPATIBLE:
@@ -295,8 +304,8 @@ def assemble_solids(
             flat_modes = modes.reshape(padded, 9)
             gradient_products(flat_modes, flat, M_cross)
             gradient_products(flat_modes, weighted_modes.reshape(padded, 9), M_inner)
-            contract(C[law], M_cross, False, cross)
-            contract(C[law], M_inner, True, inner)
+            contract(C[law], M_cross, GENERAL, cross)
+            contract(C[law], M_inner, SYMMETRIC, inner)
             if condense(inner, cross, K) != 0:
                 return 1 + e
         for a in range(m):
@@ -344,39 +353,34 @@ def _force(g: Any, sig: Any, dv: float, out_f: Any) -> None:
 
 
 @kernel
-def _mode_amplitudes(modes: Any, dv: Any, scale: Any, D: Any, eps: Any, K: Any, f: Any, sig: Any, out_a: Any) -> Any:
-    """Amplitudes (3, 3) of the incompatible modes that balance the strains eps (q, 6); K (9, 9), f (9,) are work."""
-    K[:] = 0.0
-    out_a[:] = 0.0
-    column = np.zeros((3, 3))
-    column_eps = np.empty(6)
-    row = np.zeros((3, 3))
+def _mode_amplitudes(
+    modes: Any, weighted: Any, dv: Any, scale: Any, C: Any, D: Any, eps: Any, M: Any, K: Any, sig: Any, out_a: Any
+) -> Any:
+    """Amplitudes (3, 3) of the incompatible modes that balance the strains eps (q, 6), as out_a[k, i].
+
+    modes, weighted (padded q, 3, 3); M, K (9, 9) and sig (6,) are work arrays.
+    return  0, or 1 where the modes have no stiffness
+    """
+    _clear(out_a)
     for q in range(dv.shape[0]):
         _stress(D, scale[q], eps[q], sig)
         _force(modes[q], sig, -dv[q], out_a)
-        for c in range(9):
-            column[:] = 0.0
-            column[c // 3, c % 3] = 1.0
-            column_eps[:] = 0.0
-            _strain(modes[q], column, column_eps)
-            _stress(D, scale[q], column_eps, sig)
-            row[:] = 0.0
-            _force(modes[q], sig, dv[q], row)
-            for r in range(9):
-                K[r, c] += row[r // 3, r % 3]
+    _weighted(modes, dv, scale, weighted)
+    padded = modes.shape[0]
+    gradient_products(modes.reshape(padded, 9), weighted.reshape(padded, 9), M)
+    contract(C, M, SYMMETRIC, K)
     if _cholesky(K) != 0:
         return 1
-    for r in range(9):
-        s = out_a[r // 3, r % 3]
+    for r in range(9):  # K numbers its rows component first, i * 3 + k
+        s = out_a[r % 3, r // 3]
         for k in range(r):
-            s -= K[r, k] * f[k]
-        f[r] = s / K[r, r]
+            s -= K[r, k] * out_a[k % 3, k // 3]
+        out_a[r % 3, r // 3] = s / K[r, r]
     for r in range(8, -1, -1):
-        s = f[r]
+        s = out_a[r % 3, r // 3]
         for k in range(r + 1, 9):
-            s -= K[k, r] * f[k]
-        f[r] = s / K[r, r]
-        out_a[r // 3, r % 3] = f[r]
+            s -= K[k, r] * out_a[k % 3, k // 3]
+        out_a[r % 3, r // 3] = s / K[r, r]
     return 0
 
 
@@ -384,6 +388,7 @@ def _mode_amplitudes(modes: Any, dv: Any, scale: Any, D: Any, eps: Any, K: Any, 
 def solid_response(
     points: Any,
     conn: Any,
+    C: Any,
     D: Any,
     d_id: Any,
     scale: Any,
@@ -401,20 +406,22 @@ def solid_response(
 ) -> Any:
     """Strain, stress, volume and internal force of `elements` under the displacements u (n, 3).
 
-    D (k, 6, 6) [MPa]; out_strain, out_stress (t, q, 6); out_volume (t, q) [mm^3]; out_force (t, m, 3) [N], all in the
+    C (k, 9, 9) and D (k, 6, 6) the same elasticity [MPa]; out_strain, out_stress (t, q, 6); out_volume (t, q) [mm^3]; out_force (t, m, 3) [N], all in the
     order of `elements`. Other arguments as in `assemble_solids`.
     return  0, or 1 + id of the first element with a Jacobian that is not positive
     """
     m = conn.shape[1]
     nq = w.shape[0]
+    padded = 4 * ((nq + 3) // 4)
     X = np.empty((m, 3))
     ue = np.empty((m, 3))
     g = np.empty((nq, 3, m))
-    modes = np.empty((nq, 3, bubble.shape[1]))
+    modes = np.zeros((padded, 3, bubble.shape[1]))
+    weighted = np.zeros((padded, 3, bubble.shape[1]))
     work = np.empty((2, 3, 3))
     mean = np.empty((3, m))
     K = np.empty((9, 9))
-    f = np.empty(9)
+    M = np.empty((9, 9))
     sig = np.empty(6)
     alpha = np.empty((3, 3))
     for t in range(elements.shape[0]):
@@ -427,7 +434,7 @@ def solid_response(
         if element_gradients(X, dN, w, dN0, bubble, work, g, modes, dv) != 0:
             return 1 + e
         eps = out_strain[t]
-        eps[:] = 0.0
+        _clear(eps)
         for q in range(nq):
             _strain(g[q], ue, eps[q])
         if formulation == BBAR:
@@ -441,12 +448,13 @@ def solid_response(
                 for i in range(3):
                     eps[q, i] += change
         elif formulation == INCOMPATIBLE:
-            if _mode_amplitudes(modes, dv, scale[e], D[d_id[e]], eps, K, f, sig, alpha) != 0:
+            law = d_id[e]
+            if _mode_amplitudes(modes, weighted, dv, scale[e], C[law], D[law], eps, M, K, sig, alpha) != 0:
                 return 1 + e
             for q in range(nq):
                 _strain(modes[q], alpha, eps[q])
         force = out_force[t]
-        force[:] = 0.0
+        _clear(force)
         for q in range(nq):
             s = out_stress[t, q]
             _stress(D[d_id[e]], scale[e, q], eps[q], s)
