@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,6 +83,8 @@ class Context:
     diseased : tuple of str
         Levels with a lesion or a resected body, where load sharing and the canal are looked at.
     resected : tuple of str
+    cache : dict
+        What metrics find once per arm (rows of regions).
     """
 
     system: System
@@ -92,6 +94,7 @@ class Context:
     cases: Mapping[str, LoadCase]
     diseased: tuple[str, ...] = ()
     resected: tuple[str, ...] = ()
+    cache: dict[str, Any] = field(default_factory=dict, repr=False)
     _solid: dict[str, tuple[SolidField, ...]] = field(default_factory=dict, repr=False)
     _beam: dict[str, tuple[BeamField, ...]] = field(default_factory=dict, repr=False)
 
