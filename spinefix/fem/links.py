@@ -17,7 +17,6 @@ from spinefix.errors import ConstraintError
 from spinefix.fem.kinematics import cross_matrix, facet_motion
 from spinefix.mesh.core import F64, I32, Mesh
 from spinefix.mesh.locate import locate, project
-from spinefix.mesh.quality import volumes
 from spinefix.mesh.topology import facet_points
 
 
@@ -297,8 +296,10 @@ def embedded_links(
 
 def _held_sections(mesh: Mesh, embedding: Embedding, around: int) -> tuple[_Sections, _Cloud, _Cloud, _Cloud]:
     """Sections in hosts, with the points on their circumference, on their translation and on their rotation disc."""
-    r, hosts = embedding.radius, embedding.hosts
-    sections = _sections(mesh, embedding)
+    r = embedding.radius
+    ids, conn = _beam_nodes(mesh, embedding)
+    hosts, size = _hosts_near(mesh, embedding.hosts, mesh.points[conn], 2.0 * r)
+    sections = _sections(mesh, ids, conn, min(0.5 * r, size))
     n = len(sections.s)
     rim = _Cloud.locate(mesh, hosts, sections, _ring(sections.axis, around) * r, np.full(around, 1.0 / around))
     # Interpolation in the host spreads each force over nodes. The disc shrinks by the second moment of that spread.
@@ -310,8 +311,8 @@ def _held_sections(mesh: Mesh, embedding: Embedding, around: int) -> tuple[_Sect
     held: I32 = np.flatnonzero((rim.total > 0.0) & (near.total > _LEAST_HOLD) & can_turn).astype(np.int32)
     if not held.size:
         raise ConstraintError(
-            f"embedding {embedding.name!r}: none of {n} sections of its beams lies in one of its {len(hosts)} "
-            "host elements"
+            f"embedding {embedding.name!r}: none of {n} sections of its beams lies in one of its "
+            f"{len(embedding.hosts)} host elements"
         )
     return sections.take(held), rim.take(held), near.take(held), wide.take(held)
 
@@ -341,13 +342,11 @@ class _Sections:
         return _Sections(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 
 
-def _sections(mesh: Mesh, embedding: Embedding) -> _Sections:
-    """Cut beams into slices no longer than half the radius and no longer than the hosts' typical size."""
+def _beam_nodes(mesh: Mesh, embedding: Embedding) -> tuple[I32, I32]:
+    """Ids (k,) and nodes (k, 2) of the embedded beams."""
     ids = np.unique(np.asarray(embedding.beams, np.int32))
-    hosts = np.asarray(embedding.hosts, np.int32)
-    if not len(ids) or not len(hosts):
-        raise ConstraintError(f"embedding {embedding.name!r} has {len(ids)} beams and {len(hosts)} host elements")
-    size = min(0.5 * embedding.radius, float(np.cbrt(np.median(volumes(mesh)[hosts]))))
+    if not len(ids) or not len(embedding.hosts):
+        raise ConstraintError(f"embedding {embedding.name!r} has {len(ids)} beams and {len(embedding.hosts)} hosts")
     conn = np.empty((len(ids), 2), np.int32)
     for block, local, where in mesh.split(ids):
         if len(local) and block.kind != "beam2":
@@ -356,6 +355,26 @@ def _sections(mesh: Mesh, embedding: Embedding) -> _Sections:
             )
         if len(local):
             conn[where] = block.conn[local]
+    return ids, conn
+
+
+def _hosts_near(mesh: Mesh, hosts: I32, x: F64, margin: float) -> tuple[I32, float]:
+    """Hosts whose bounding box comes within `margin` of that of the points `x`, and their typical size [mm]."""
+    low, high = x.reshape(-1, 3).min(axis=0) - margin, x.reshape(-1, 3).max(axis=0) + margin
+    ids, sizes = [np.zeros(0, np.int32)], [np.zeros(0)]
+    for block, local, where in mesh.split(np.asarray(hosts, np.int32)):
+        if len(local):
+            corners = mesh.points[block.conn[local]]
+            least, most = corners.min(axis=1), corners.max(axis=1)
+            near = ((least <= high) & (most >= low)).all(axis=1)
+            ids.append(np.asarray(hosts, np.int32)[where[near]])
+            sizes.append(np.cbrt((most - least)[near].prod(axis=1)))
+    found = np.concatenate(sizes)
+    return np.concatenate(ids), float(np.median(found)) if len(found) else np.inf
+
+
+def _sections(mesh: Mesh, ids: I32, conn: I32, size: float) -> _Sections:
+    """Cut beams into slices no longer than `size`; the sections lie in their middles."""
     a, b = mesh.points[conn[:, 0]], mesh.points[conn[:, 1]]
     L = np.linalg.norm(b - a, axis=1)
     n = np.maximum(np.ceil(L / size - 1e-9), 1).astype(int)

@@ -216,7 +216,9 @@ def count_bins(first, last, count, out_start):  # type: ignore[no-untyped-def]
 @kernel
 def fill_bins(first, last, count, start, out_members):  # type: ignore[no-untyped-def]
     """Fill the elements of each bin, ascending."""
-    fill = start.copy()
+    fill = np.empty_like(start)
+    for b in range(start.shape[0]):
+        fill[b] = start[b]
     for e in range(first.shape[0]):
         for i in range(first[e, 0], last[e, 0] + 1):
             for j in range(first[e, 1], last[e, 1] + 1):
@@ -232,7 +234,7 @@ def invert_hex8(points, nodes, target, out_xi):  # type: ignore[no-untyped-def]
     """Solve x(xi) = target for a trilinear hexahedron by Newton's method; 0 if it converged, else 1."""
     J = np.empty((3, 3))
     r = np.empty(3)
-    out_xi[:] = 0.0
+    out_xi[0] = out_xi[1] = out_xi[2] = 0.0
     for _ in range(40):
         for i in range(3):
             r[i] = target[i]
@@ -317,7 +319,8 @@ def clip_distance(points, nodes, code, target, xi):  # type: ignore[no-untyped-d
             xi[i] = max(xi[i], 0.0)
         total = xi[0] + xi[1] + xi[2]
         if total > 1.0:
-            xi[:] /= total
+            for i in range(3):
+                xi[i] /= total
     if not moved:
         return 0.0
     square = 0.0
@@ -373,7 +376,8 @@ def locate_points(  # type: ignore[no-untyped-def]
             if distance <= tolerance and distance < out_distance[p]:
                 out_cell[p] = e
                 out_distance[p] = distance
-                out_xi[p] = xi
+                for i in range(3):
+                    out_xi[p, i] = xi[i]
                 if distance == 0.0:
                     break
     return 0
@@ -498,6 +502,6 @@ def project_points(points, corners, x, candidates, out_facet, out_uv, out_distan
             if square < best:
                 best = square
                 out_facet[p] = f
-                out_uv[p] = uv
+                out_uv[p, 0], out_uv[p, 1] = uv[0], uv[1]
         out_distance[p] = np.sqrt(best)
     return 0
