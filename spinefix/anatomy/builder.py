@@ -38,7 +38,12 @@ _SPINE = ("T12", *SUPPORTED, "S1")
 
 
 def build_segment(
-    levels: Sequence[str], n: int | str = "middle", *, dimensions: Mapping[str, float] | None = None
+    levels: Sequence[str],
+    n: int | str = "middle",
+    *,
+    dimensions: Mapping[str, float] | None = None,
+    ligament_share: float = 1.0,
+    facet_share: float = 1.0,
 ) -> Segment:
     """Build a segment of the lumbar spine.
 
@@ -51,6 +56,9 @@ def build_segment(
     dimensions : mapping of str to float, optional
         Values in place of the library's, by level or disc and key with unit, e.g. ``{"L3.PDW_mm": 9.0,
         "L3-L4.height_middle_mm": 8.0}``.
+    ligament_share, facet_share : float [1]
+        Share of the tangent stiffness of ligaments and facet joints that acts in the linear law. Real ones work one way
+        only, the linear law both ways: with 0.5 it has the same mean stiffness over two opposite motions.
 
     Raises
     ------
@@ -73,8 +81,8 @@ def build_segment(
         levels=levels,
         vertebrae=vertebrae,
         fibres=fibres,
-        ligaments=build_ligaments(Surface.of(mesh, vertebrae), levels),
-        facet_joints=build_facet_joints(mesh, levels),
+        ligaments=build_ligaments(Surface.of(mesh, vertebrae), levels, ligament_share),
+        facet_joints=build_facet_joints(mesh, levels, facet_share),
         sources=_sources(data),
         disc_dimensions={
             f"{u}-{l}": library.plain(data[f"{u}-{l}"]) for u, l in zip(levels[:-1], levels[1:], strict=True)

@@ -11,14 +11,14 @@ stiffen with strain; here the same tangent acts in both directions, so a bundle 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from spinefix import library
 from spinefix.anatomy.segment import Vertebra
-from spinefix.errors import MeshError
+from spinefix.errors import MeshError, UsageError
 from spinefix.mesh.core import F64, I32, Bool, Mesh
 from spinefix.mesh.topology import boundary_facets, facet_areas, facet_corners, facet_normals
 from spinefix.model.core import PointSprings, SurfaceSprings
@@ -114,12 +114,18 @@ def mirror_nodes(mesh: Mesh, tolerance: float = 1e-6) -> I32:
 # --- ligaments ---
 
 
-def build_ligaments(surface: Surface, levels: Sequence[str]) -> tuple[PointSprings, ...]:
+def build_ligaments(surface: Surface, levels: Sequence[str], linear_share: float = 1.0) -> tuple[PointSprings, ...]:
     """Return the ligaments between all neighbours of `levels` (cranial to caudal).
 
     Names are ``Lm-Ln.ligament.<name>`` with the library's names; ``facet_capsule`` and ``intertransverse`` have a
-    bundle on each side.
+    bundle on each side. Stiffnesses are multiplied by `linear_share`.
+
+    Raises
+    ------
+    UsageError
+        `linear_share` is not in (0, 1].
     """
+    _check_share("ligament_share", linear_share)
     out = []
     for u, l in zip(levels[:-1], levels[1:], strict=True):
         midline = {
@@ -136,7 +142,15 @@ def build_ligaments(surface: Surface, levels: Sequence[str]) -> tuple[PointSprin
             right = [(int(surface.mirror[a]), int(surface.mirror[b]), share) for a, b, share in left]
             out.append(_bundle(surface.mesh, f"{u}-{l}", name, left, "left"))
             out.append(_bundle(surface.mesh, f"{u}-{l}", name, right, "right"))
-    return tuple(out)
+    if linear_share == 1.0:
+        return tuple(out)
+    note = f" (times {linear_share:g} for a linear law)"
+    return tuple(replace(b, stiffness=linear_share * b.stiffness, source=b.source + note) for b in out)
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0.0 < share <= 1.0:
+        raise UsageError(f"{name} = {share:g}: must be more than 0 and at most 1")
 
 
 def _bundle(mesh: Mesh, disc: str, name: str, strands: Sequence[Strand], side: str = "") -> PointSprings:
@@ -263,13 +277,19 @@ def margin(mesh: Mesh, facets: I32) -> I32:
 # --- facet joints ---
 
 
-def build_facet_joints(mesh: Mesh, levels: Sequence[str]) -> tuple[SurfaceSprings, ...]:
+def build_facet_joints(mesh: Mesh, levels: Sequence[str], linear_share: float = 1.0) -> tuple[SurfaceSprings, ...]:
     """Return the facet joints between all neighbours of `levels` as elastic foundations without friction.
 
     The two cartilage layers are a thin sheet that cannot move sideways: its foundation modulus is the aggregate modulus
     over the joint thickness, E (1 - nu) / ((1 + nu) (1 - 2 nu)) / (2 t). Linear surrogate of a contact: it also resists
-    opening of the joint.
+    opening of the joint; `linear_share` says how much of the modulus acts in it.
+
+    Raises
+    ------
+    UsageError
+        `linear_share` is not in (0, 1].
     """
+    _check_share("facet_share", linear_share)
     cartilage = library.tissue_set("normal")["facet_cartilage"]
     thickness = library.shape_parameters()["facet_cartilage_thickness"]
     E, nu = cartilage["E"].internal, cartilage["nu"].internal
@@ -281,7 +301,7 @@ def build_facet_joints(mesh: Mesh, levels: Sequence[str]) -> tuple[SurfaceSpring
             name=f"{u}-{l}.facet_joint.{side}",
             facets=mesh.facets[f"{u}.facet.inferior.{side}"],
             onto=mesh.facets[f"{l}.facet.superior.{side}"],
-            stiffness_normal=aggregate / (2.0 * thickness.internal),
+            stiffness_normal=linear_share * aggregate / (2.0 * thickness.internal),
             stiffness_tangential=0.0,
             source=source,
         )

@@ -7,7 +7,14 @@ import pytest
 
 from spinefix import library
 from spinefix.anatomy.builder import SUPPORTED, build_segment, stack
-from spinefix.anatomy.measure import facet_gaps, lordosis, measure_segment, nucleus_area, symmetry_error
+from spinefix.anatomy.measure import (
+    facet_gaps,
+    lordosis,
+    measure_segment,
+    nucleus_area,
+    scaled_jacobians,
+    symmetry_error,
+)
 from spinefix.anatomy.segment import Segment
 from spinefix.errors import UsageError
 from spinefix.mesh.topology import boundary_facets, connected_components, facet_corners
@@ -85,6 +92,15 @@ def test_discs_share_nodes_with_both_endplates(whole: Segment) -> None:
     outside = np.unique(facet_corners(mesh, boundary_facets(mesh)))
     inner = mesh.nodes["L3.endplate.inferior"]
     assert np.isin(inner, outside).mean() < 0.25
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_no_element_is_flat_or_inside_out(n: int) -> None:
+    segment = build_segment(SUPPORTED, n)
+    quality = scaled_jacobians(segment)
+    assert quality[""].negative == 0
+    assert quality[""].minimum > 0.1
+    assert min(q.minimum for name, q in quality.items() if ".disc." in name) > 0.5
 
 
 def test_every_cell_has_exactly_one_region(whole: Segment) -> None:
@@ -206,3 +222,14 @@ def test_dimensions_can_be_changed() -> None:
 def test_wrong_requests_say_how_to_repair(levels: list[str], n: int | str, dimensions: dict, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         build_segment(levels, n, dimensions=dimensions)
+
+
+def test_shares_of_the_linear_law_scale_springs_alone(pair: Segment) -> None:
+    n = 2 if len(pair.mesh.select("L3-L4.disc")) < 1000 else 3
+    half = build_segment(["L3", "L4"], n, ligament_share=0.5, facet_share=0.25)
+    assert np.array_equal(half.mesh.points, pair.mesh.points)
+    for a, b in zip(half.ligaments, pair.ligaments, strict=True):
+        assert a.stiffness == pytest.approx(0.5 * b.stiffness)
+    assert half.facet_joints[0].stiffness_normal == pytest.approx(0.25 * pair.facet_joints[0].stiffness_normal)
+    with pytest.raises(UsageError, match="ligament_share"):
+        build_segment(["L3", "L4"], n, ligament_share=0.0)
