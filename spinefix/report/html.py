@@ -103,6 +103,7 @@ def _chart_names(run: RunFolder) -> dict[str, str]:
         "stiffness_ratio": "Stiffness of each arm relative to the intact spine.",
         "rom": "Range of motion.",
         "implant_stress": "Von Mises stress in the implants.",
+        "implant_moment": "Largest bending moment in the implants.",
     }
     sharing = sorted((run.path / "figures").glob("load_sharing_*.png"))
     return {**names, **{p.stem: "Load sharing across the diseased level, by free-body cut." for p in sharing}}

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from spinefix.viz.charts import IMPLANT_GROUP, SHARES, VISIBLE_SHARE, merged, sharing, sharing_levels
+from spinefix.viz.charts import IMPLANT_GROUP, SHARES, VISIBLE_SHARE, largest_by_group, merged, sharing, sharing_levels
 from spinefix.viz.folder import Metric, Row, RunFolder, read_run
-from spinefix.viz.style import label
+from spinefix.viz.style import joined, label
 
 if TYPE_CHECKING:
     import rich.table
@@ -27,9 +27,13 @@ SCALARS: dict[str, str] = {
     "canal_narrowing": "narrowing of the canal",
     "posterior_wall_displacement": "posterior wall towards the canal",
     "bending_moment_max": "largest bending moment",
-    "axial_force_extreme": "largest axial force",
+    "axial_force_extreme": "largest tension or compression",
 }
 """Metrics with one number per region and arm -> how they are called."""
+
+
+ROUNDING = 1e-9
+"""Below this a metric (in its surface unit) is rounding of the solver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +150,22 @@ def stress_table(run: RunFolder) -> Table:
 
 def scalar_table(run: RunFolder) -> Table:
     """The other metrics, one row per metric, region and direction, one column per arm."""
-    found = {(m.metric, m.region, m.direction, m.arm): m for m in run.metrics if m.metric in SCALARS}
     rows = []
-    for metric, region, direction in _ordered(k[:3] for k in found):
-        if region.startswith("implant") and not IMPLANT_GROUP.fullmatch(region):
-            continue
-        lines = [found.get((metric, region, direction, arm)) for arm in run.arms]
-        unit = next(m.unit for m in lines if m is not None)
-        place = "" if region == "whole" else f", {label(region.removeprefix('implant.'))}"
-        cells = [number(m.value) if m else MISSING for m in lines]
-        rows.append((f"{SCALARS[metric]}{place} [{unit}]", label(direction), *cells))
+    for metric, name in SCALARS.items():
+        found = largest_by_group(run, metric) or run.select(metric)
+        for region in _ordered(m.region for m in found):
+            lines = [m for m in found if m.region == region]
+            place = "" if region == "whole" else f", {label(region.removeprefix('implant.'))}"
+            for directions, group in merged(lines).items():
+                values = {m.arm: m.value for m in group}
+                cells = [_unless_noise(values.get(arm, math.nan)) for arm in run.arms]
+                if set(cells) - {"0", MISSING}:
+                    rows.append((f"{name}{place} [{lines[0].unit}]", directions, *cells))
     return Table("Other metrics", ("metric", "direction", *map(label, run.arms)), tuple(rows), headers=2)
+
+
+def _unless_noise(value: float) -> str:
+    return "0" if abs(value) < ROUNDING else number(value)
 
 
 def _ratio(row: Row) -> str:
@@ -183,7 +192,7 @@ def _sharing_table(run: RunFolder, metric: str, level: str) -> Table:
     for name, lines in merged(found).items():
         values = {(m.arm, m.region): m.value for m in lines}
         for arm in run.arms:
-            cells = [f"{values[arm, p]:.1f}" if (arm, p) in values else MISSING for p in parts]
+            cells = [_share(values[arm, p]) if (arm, p) in values else MISSING for p in parts]
             if any(c != MISSING for c in cells):
                 rows.append((name, label(arm), *cells))
     where = f" across {level}" if level else ""
@@ -192,16 +201,22 @@ def _sharing_table(run: RunFolder, metric: str, level: str) -> Table:
     return Table(title, ("direction", "arm", *map(label, parts)), tuple(rows), note, 2)
 
 
+def _share(percent: float) -> str:
+    return f"{round(percent, 1) + 0.0:.1f}"  # + 0.0: no minus before a zero
+
+
 def _merge_columns(table: Table) -> Table:
     """Join neighbouring value columns that hold the same text (mirror images in a linear model)."""
-    names, keep = list(table.columns[: table.headers]), list(range(table.headers))
+    names, keep = [[c] for c in table.columns[: table.headers]], list(range(table.headers))
     for i in range(table.headers, len(table.columns)):
         if i > table.headers and all(row[i] == row[keep[-1]] for row in table.rows):
-            names[-1] += f" / {table.columns[i]}"
+            names[-1].append(table.columns[i])
         else:
-            names.append(table.columns[i])
+            names.append([table.columns[i]])
             keep.append(i)
-    return replace(table, columns=tuple(names), rows=tuple(tuple(row[i] for i in keep) for row in table.rows))
+    return replace(
+        table, columns=tuple(map(joined, names)), rows=tuple(tuple(row[i] for i in keep) for row in table.rows)
+    )
 
 
 def _index(metrics: Iterable[Metric]) -> dict[tuple[str, str, str], float]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinefix.viz.folder import Metric, RunFolder
-from spinefix.viz.style import INK, OKABE_ITO, arm_colours, label
+from spinefix.viz.style import INK, OKABE_ITO, arm_colours, joined, label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +49,7 @@ def draw_all(run: RunFolder) -> list[str]:
         "stiffness_ratio": stiffness_ratio,
         "rom": rom,
         "implant_stress": implant_stress,
+        "implant_moment": implant_moment,
         **{
             f"load_sharing_{what}_{level}".rstrip("_"): _sharing_maker(metric, level)
             for metric, what in SHARES.items()
@@ -119,7 +120,7 @@ def merged(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
 
     Returns
     -------
-    dict, names of the directions joined by `` / `` -> lines of the first of them
+    dict, names of the directions joined -> lines of the first of them
     """
     groups: list[tuple[list[str], dict[tuple[str, str], float]]] = []
     for direction in dict.fromkeys(m.direction for m in metrics):
@@ -131,7 +132,7 @@ def merged(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
                 break
         else:
             groups.append(([direction], values))
-    return {" / ".join(map(label, n)): [m for m in metrics if m.direction == n[0]] for n, _ in groups}
+    return {joined(n): [m for m in metrics if m.direction == n[0]] for n, _ in groups}
 
 
 def load_sharing(run: RunFolder, metric: str, level: str) -> Figure | None:
@@ -151,29 +152,50 @@ def implant_stress(run: RunFolder) -> Figure | None:
     """Peak von Mises stress of each implant part: 99th percentile as bars, maximum as a mark."""
     peaks = [m for m in run.select("von_mises_max") if IMPLANT_GROUP.fullmatch(m.region)]
     p99 = [m for m in run.select("von_mises_p99") if IMPLANT_GROUP.fullmatch(m.region)]
-    bars = p99 or peaks
+    kind = "99th percentile (bars) and maximum (dashes)" if p99 and peaks else "maximum"
+    return _part_bars(run, p99 or peaks, peaks if p99 else [], "von Mises [MPa]", f"Stress in the implants, {kind}")
+
+
+def implant_moment(run: RunFolder) -> Figure | None:
+    """Largest bending moment in the screws, rods and plates."""
+    return _part_bars(run, largest_by_group(run), [], "moment [N·m]", "Largest bending moment in the implants")
+
+
+def largest_by_group(run: RunFolder, metric: str = "bending_moment_max") -> list[Metric]:
+    """The largest absolute value of a metric over all single implants of a kind, as lines of that kind."""
+    largest: dict[tuple[str, str, str], Metric] = {}
+    for m in run.select(metric):
+        group = IMPLANT_GROUP.match(m.region)
+        if group is None:
+            continue
+        key = (m.arm, m.direction, group.group())
+        if key not in largest or abs(m.value) > abs(largest[key].value):
+            largest[key] = replace(m, region=group.group(), value=abs(m.value))
+    return list(largest.values())
+
+
+def _part_bars(run: RunFolder, bars: Sequence[Metric], marks: Sequence[Metric], unit: str, title: str) -> Figure | None:
+    """One panel per implant part: bars by direction and arm, and marks above them."""
     regions = _regions(bars)
     if not regions:
         return None
     arms = [a for a in run.arms if any(m.arm == a for m in bars)]
-    directions = list(dict.fromkeys(m.direction for m in bars))
-    figure, panels = _canvas(max(7.0, 1.4 + 0.17 * len(directions) * len(arms)), 1.0 + 2.1 * len(regions), len(regions))
+    groups = {name: lines[0].direction for name, lines in merged(bars).items()}
+    directions, width = list(groups.values()), 0.8 / len(arms)
+    figure, panels = _canvas(max(7.0, 1.4 + 0.17 * len(directions) * len(arms)), 0.9 + 1.7 * len(regions), len(regions))
     panels = panels if isinstance(panels, list) else [panels]
     colours = arm_colours(run.arms)
-    width = 0.8 / len(arms)
     for axes, region in zip(panels, regions, strict=True):
         for i, arm in enumerate(arms):
             x = np.arange(len(directions)) + (i - 0.5 * (len(arms) - 1)) * width
             axes.bar(x, _lookup(bars, arm, directions, region), width * 0.92, color=colours[arm], label=label(arm))
-            top = _lookup(peaks, arm, directions, region)
-            if p99 and np.isfinite(top).any():
-                axes.hlines(top, x - 0.4 * width, x + 0.4 * width, color=INK, linewidth=1.2)
-        _dress(axes, [label(d) for d in directions])
+            top = _lookup(marks, arm, directions, region)
+            axes.hlines(top, x - 0.4 * width, x + 0.4 * width, color=INK, linewidth=1.2)
+        _dress(axes, list(groups))
         axes.set_xlim(-0.5, len(directions) - 0.5)
-        axes.set_ylabel("von Mises [MPa]")
+        axes.set_ylabel(unit, fontsize=9)
         axes.set_title(label(region.removeprefix("implant.")), fontsize=10, loc="left", color=INK)
-    kind = "99th percentile (bars) and maximum (dashes)" if p99 and peaks else "maximum"
-    figure.suptitle(f"Stress in the implants, {kind}", fontsize=12, color=INK)
+    figure.suptitle(title, fontsize=12, color=INK)
     panels[0].legend(fontsize=8, frameon=False, ncols=len(arms), loc="lower right", bbox_to_anchor=(1.0, 1.0))
     return figure
 

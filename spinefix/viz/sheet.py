@@ -132,11 +132,11 @@ def _sheet(
     heights = [max(p.image.shape[0] for p in row) * INCH_PER_PIXEL for row in rows]
     gap = MARGIN["gap"]
     total_w = max(MARGIN["left"] + sum(widths) + gap * (len(widths) - 1) + MARGIN["right"], 6.5)
-    total_h = MARGIN["top"] + sum(heights) + gap * (len(heights) - 1) + MARGIN["bottom"]
+    big = min(max(total_w / 12.0, 1.0), 1.3)  # wide sheets are shown reduced
+    total_h = MARGIN["top"] * big + sum(heights) + gap * (len(heights) - 1) + MARGIN["bottom"]
     figure = Figure(figsize=(total_w, total_h), facecolor=style.PAPER)
     FigureCanvasAgg(figure)
-    big = min(max(total_w / 12.0, 1.0), 1.3)  # wide sheets are shown reduced
-    y = total_h - MARGIN["top"]
+    y = total_h - MARGIN["top"] * big
     for i, row in enumerate(rows):
         y -= heights[i]
         x = MARGIN["left"]

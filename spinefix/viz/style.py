@@ -47,3 +47,10 @@ def arm_colours(arms: Sequence[str]) -> dict[str, str]:
 def label(name: str) -> str:
     """A name as people read it: ``lateral_left`` becomes ``lateral left``."""
     return name.replace("_", " ")
+
+
+def joined(names: Sequence[str]) -> str:
+    """Several directions as people read them: ``lateral_left``, ``lateral_right`` become ``lateral left / right``."""
+    first, *others = [label(n) for n in names]
+    head = first.partition(" ")[0]
+    return " / ".join([first, *(o.removeprefix(head + " ") for o in others)])
