@@ -304,8 +304,8 @@ def solid_response(points: F64, group: SolidGroup, u: F64, subset: I32 | None = 
     strain, stress, volume, force = np.empty((n, q, 6)), np.empty((n, q, 6)), np.empty((n, q)), np.empty((n, m, 3))
     displacement = kernel_array(u[: len(points)], np.float64)
     status = kernels.solid_response(
-        points, group.conn, _kernel_elasticity(group)[0], group.D, group.d_id, group.scale, t.dN, t.w, t.dN0, t.bubble, t.formulation,
-        elements, displacement, strain, stress, volume, force,
+        points, group.conn, _kernel_elasticity(group)[0], group.D, group.d_id, group.scale,
+        t.dN, t.w, t.dN0, t.bubble, t.formulation, elements, displacement, strain, stress, volume, force,
     )  # fmt: skip
     raise_bad_element(points, group, status)
     return strain, stress, volume, force

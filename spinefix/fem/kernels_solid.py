@@ -132,7 +132,8 @@ def gradient_products(g: Any, h: Any, out_M: Any) -> None:
 def contract(C: Any, M: Any, symmetric: int, out_K: Any) -> None:
     """K[i p + a, k n + b] = C_ijkl M[j p + a, l n + b] for M (3 p, 3 n); C (9, 9) with rows 3 i + j, columns 3 k + l.
 
-    Zeros of C are skipped: of 81 numbers an isotropic material has 21. With `symmetric` = 1 the result is made exactly so.
+    Zeros of C are skipped: of 81 numbers an isotropic material has 21. With `symmetric` = 1 the result is made exactly
+    symmetric.
     """
     p, n = M.shape[0] // 3, M.shape[1] // 3
     _clear(out_K)
@@ -406,8 +407,8 @@ def solid_response(
 ) -> Any:
     """Strain, stress, volume and internal force of `elements` under the displacements u (n, 3).
 
-    C (k, 9, 9) and D (k, 6, 6) the same elasticity [MPa]; out_strain, out_stress (t, q, 6); out_volume (t, q) [mm^3]; out_force (t, m, 3) [N], all in the
-    order of `elements`. Other arguments as in `assemble_solids`.
+    C (k, 9, 9) and D (k, 6, 6) the same elasticity [MPa]; out_strain, out_stress (t, q, 6); out_volume (t, q) [mm^3];
+    out_force (t, m, 3) [N], all in the order of `elements`. Other arguments as in `assemble_solids`.
     return  0, or 1 + id of the first element with a Jacobian that is not positive
     """
     m = conn.shape[1]
