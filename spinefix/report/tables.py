@@ -33,7 +33,7 @@ SCALARS: dict[str, str] = {
 
 
 ROUNDING = 1e-9
-"""Below this a metric (in its surface unit) is rounding of the solver."""
+"""Part of the largest value of a metric below which a value is rounding of the solver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,19 +153,17 @@ def scalar_table(run: RunFolder) -> Table:
     rows = []
     for metric, name in SCALARS.items():
         found = largest_by_group(run, metric) or run.select(metric)
+        noise = ROUNDING * max((abs(m.value) for m in found), default=0.0)
         for region in _ordered(m.region for m in found):
             lines = [m for m in found if m.region == region]
             place = "" if region == "whole" else f", {label(region.removeprefix('implant.'))}"
             for directions, group in merged(lines).items():
                 values = {m.arm: m.value for m in group}
-                cells = [_unless_noise(values.get(arm, math.nan)) for arm in run.arms]
+                values = {arm: 0.0 if abs(v) < noise else v for arm, v in values.items()}
+                cells = [number(values.get(arm, math.nan)) for arm in run.arms]
                 if set(cells) - {"0", MISSING}:
                     rows.append((f"{name}{place} [{lines[0].unit}]", directions, *cells))
     return Table("Other metrics", ("metric", "direction", *map(label, run.arms)), tuple(rows), headers=2)
-
-
-def _unless_noise(value: float) -> str:
-    return "0" if abs(value) < ROUNDING else number(value)
 
 
 def _ratio(row: Row) -> str:

@@ -18,6 +18,15 @@ from spinefix.viz import scene, style
 from spinefix.viz.folder import RunFolder
 
 INCH_PER_PIXEL = 1.0 / 170.0
+LEGEND: dict[str, tuple[str, float]] = {
+    "bone": (style.BONE, 0.8),
+    "disc": (style.DISC, 0.6),
+    "lesion, weakened": (style.LESION_LYTIC, 0.8),
+    "lesion, stiffened": (style.LESION_BLASTIC, 0.8),
+    "implants": (style.METAL, 1.0),
+}
+"""Name -> colour and opacity of its patch."""
+
 MARGIN = {"left": 0.55, "right": 1.25, "top": 0.95, "bottom": 0.75, "gap": 0.28}
 """White space [inch]."""
 
@@ -47,6 +56,7 @@ def draw_case(
         scales,
         surface,
         level_marks(run.regions(arm), grid),
+        shown_parts(grid, surface),
     )
     _save(sheet, target)
 
@@ -69,16 +79,18 @@ def draw_comparison(
     columns: list[list[scene.Panel]] = []
     notes: list[str] = []
     marks: dict[str, scene.F64] = {}
+    parts: list[str] = []
     for arm in shown:
         grid = scene.read_grid(run, arm, direction)
         columns.append(scene.panels(grid, scales, sights, surface=surface, height=height))
         notes.append(peak_note(grid, surface))
         marks = {**level_marks(run.regions(arm), grid), **marks}
+        parts += [p for p in shown_parts(grid, surface) if p not in parts]
     if not columns:
         scene.read_grid(run, run.arms[0], direction)  # says which fields there are
     rows = [list(row) for row in zip(*columns, strict=True)]
     title = ", ".join(filter(None, [run.title, style.label(direction), _load(run, direction)]))
-    _save(_sheet(rows, [style.label(a) for a in shown], notes, title, scales, surface, marks), target)
+    _save(_sheet(rows, [style.label(a) for a in shown], notes, title, scales, surface, marks, parts), target)
 
 
 def peak_note(grid: Any, surface: scene.Surface) -> str:
@@ -88,6 +100,21 @@ def peak_note(grid: Any, surface: scene.Surface) -> str:
     if not chosen.any():
         return "no implant" if surface == "implants" else ""
     return f"max {_rounded(float(np.nanmax(von_mises[chosen])))} MPa"
+
+
+def shown_parts(grid: Any, surface: scene.Surface) -> list[str]:
+    """What of one case needs a word in the legend: everything that is not coloured by stress."""
+    part = np.asarray(grid["part"])
+    scale = np.asarray(grid["scale"]) if "scale" in grid.cell_data else np.ones(len(part))
+    tissue, implants = part <= scene.DISC, part >= scene.IMPLANT_SOLID
+    found = {
+        "bone": surface == "implants" and (part == scene.BONE).any(),
+        "disc": (part == scene.DISC).any(),
+        "lesion, weakened": surface == "implants" and (tissue & (scale < scene.LYTIC_BELOW)).any(),
+        "lesion, stiffened": surface == "implants" and (tissue & (scale > scene.BLASTIC_ABOVE)).any(),
+        "implants": surface == "bone" and implants.any(),
+    }
+    return [name for name, there in found.items() if there]
 
 
 def level_marks(regions: Mapping[int, str], grid: Any) -> dict[str, scene.F64]:
@@ -126,6 +153,7 @@ def _sheet(
     scales: scene.Scales,
     surface: scene.Surface,
     marks: Mapping[str, scene.F64],
+    parts: Sequence[str],
 ) -> Figure:
     """Place the panels at their own size, so that one millimetre is as long everywhere."""
     widths = [max(row[i].image.shape[1] for row in rows) * INCH_PER_PIXEL for i in range(len(rows[0]))]
@@ -163,7 +191,7 @@ def _sheet(
         y -= gap
     figure.text(MARGIN["left"] / total_w, 1.0 - 0.18 / total_h, title, fontsize=13 * big, va="top", color=style.INK)
     _colour_bar(figure, total_w, total_h, scales.limits(surface), surface)
-    _legend(figure, total_w, total_h, scales, surface)
+    _legend(figure, total_w, total_h, scales, parts)
     return figure
 
 
@@ -205,21 +233,13 @@ def _colour_bar(
     bar.ax.tick_params(labelsize=8)
 
 
-def _legend(figure: Figure, width: float, height: float, scales: scene.Scales, surface: scene.Surface) -> None:
-    patches = [Patch(facecolor=style.DISC, alpha=0.6, label="disc")]
-    if surface == "implants":
-        patches = [
-            Patch(facecolor=style.BONE, alpha=0.8, label="bone"),
-            *patches,
-            Patch(facecolor=style.LESION_LYTIC, alpha=0.8, label="lesion, weakened"),
-        ]
-    else:
-        patches.append(Patch(facecolor=style.METAL, label="implants"))
+def _legend(figure: Figure, width: float, height: float, scales: scene.Scales, parts: Sequence[str]) -> None:
+    patches = [Patch(facecolor=LEGEND[p][0], alpha=LEGEND[p][1], label=p) for p in LEGEND if p in parts]
     figure.legend(
         handles=patches,
         loc="lower left",
         bbox_to_anchor=(MARGIN["left"] / width, 0.06 / height),
-        ncols=len(patches),
+        ncols=max(len(patches), 1),
         fontsize=8,
         frameon=False,
         borderpad=0.0,
