@@ -45,6 +45,10 @@ def command(
         screen = common.console()
         for table in tables[:2] if study.moments() else tables:
             screen.print(table)
+    if solved and study.outputs.pictures:
+        from spinefix.viz import render_figures
+
+        outcome.warnings += render_figures(folder)
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
     failed: dict[str, list[str]] = {}
