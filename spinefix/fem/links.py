@@ -247,9 +247,6 @@ _SPREAD = 1.5
 An asymptotic estimate for bilinear elements gives 0.75; 1.5 fits best where elements are as large as the radius.
 """
 
-_LEAST_DISC = 0.5
-"""Least radius of the translation disc over the shaft's, reached where host elements are larger than the shaft."""
-
 _LEAST_HOLD = 0.05
 """Sections held by less than this (least second moment of the points in hosts over radius squared) are free."""
 
@@ -302,9 +299,10 @@ def _held_sections(mesh: Mesh, embedding: Embedding, around: int) -> tuple[_Sect
     sections = _sections(mesh, ids, conn, min(0.5 * r, size))
     n = len(sections.s)
     rim = _Cloud.locate(mesh, hosts, sections, _ring(sections.axis, around) * r, np.full(around, 1.0 / around))
-    # Interpolation in the host spreads each force over nodes. The disc shrinks by the second moment of that spread.
+    # Interpolation in the host spreads each force over nodes. The disc shrinks by the second moment of that spread,
+    # but not below the shaft: there the mesh is too coarse for the correction to hold.
     spread = _SPREAD * _spread(mesh, rim, sections.axis)
-    radius = np.sqrt(np.maximum((_DISC_TRANSLATION * r) ** 2 - spread, (_LEAST_DISC * r) ** 2))
+    radius = np.sqrt(np.maximum((_DISC_TRANSLATION * r) ** 2 - spread, r**2))
     near = _Cloud.locate(mesh, hosts, sections, *_disc(sections.axis, radius))
     wide = _Cloud.locate(mesh, hosts, sections, *_disc(sections.axis, np.full(n, _DISC_ROTATION * r)))
     can_turn = np.linalg.eigvalsh(wide.inertia())[:, 0] > _LEAST_HOLD * r**2
