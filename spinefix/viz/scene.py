@@ -86,7 +86,8 @@ class Scales:
     deformation : float
         Factor on the displacements.
     implant_MPa, bone_MPa : float
-        Top of the colour range of von Mises stress: the 99th percentile over the cells of all arms and directions.
+        Top of the colour range of von Mises stress: the 99th percentile over the cells of all arms and directions,
+        for implants the larger one of solids and beams (the many cells of a prosthesis would hide a few screws).
     corners : (2, 3) float64 [mm]
         Box around all drawn shapes.
     """
@@ -137,14 +138,14 @@ def find_scales(run: RunFolder, cases: Sequence[tuple[str, str]] | None = None, 
     swing : float
         Largest drawn displacement, as a part of the diagonal of the undeformed model.
     """
-    stress: dict[str, list[F64]] = {"implant": [], "bone": []}
+    stress: dict[int, list[F64]] = {BONE: [], IMPLANT_SOLID: [], IMPLANT_BEAM: []}
     undeformed: list[F64] = []
     reach: list[tuple[F64, F64]] = []
     largest = 0.0
     for grid in (read_grid(run, *case) for case in cases or run.cases()):
         part, von_mises = np.asarray(grid["part"]), np.asarray(grid["von_mises"], float)
-        stress["implant"].append(von_mises[part >= IMPLANT_SOLID])
-        stress["bone"].append(von_mises[part == BONE])
+        for kind, values in stress.items():
+            values.append(von_mises[part == kind])
         used = np.unique(grid.cell_connectivity)  # resection leaves points behind
         points, u = np.asarray(grid.points, float)[used], np.asarray(grid["displacement"], float)[used]
         undeformed += [points.min(axis=0), points.max(axis=0)]
@@ -157,14 +158,16 @@ def find_scales(run: RunFolder, cases: Sequence[tuple[str, str]] | None = None, 
     corners = np.array([p for x, u in reach for p in ((x + factor * u).min(axis=0), (x + factor * u).max(axis=0))])
     radius = 4.0  # room for the thickness of beams at the border [mm]
     box = np.array([corners.min(axis=0) - radius, corners.max(axis=0) + radius])
-    return Scales(factor, _top(stress["implant"]), _top(stress["bone"]), box)
+    top = {kind: _percentile(values) for kind, values in stress.items()}
+    implant = max(top[IMPLANT_SOLID], top[IMPLANT_BEAM])
+    return Scales(factor, implant or 1.0, top[BONE] or 1.0, box)
 
 
-def _top(parts: list[F64]) -> float:
+def _percentile(parts: list[F64]) -> float:
+    """99th percentile of all finite values, 0 if there are none."""
     values = np.concatenate(parts) if parts else np.zeros(0)
     values = values[np.isfinite(values)]
-    top = float(np.percentile(values, 99.0)) if values.size else 0.0
-    return top if top > 0.0 else 1.0
+    return float(np.percentile(values, 99.0)) if values.size else 0.0
 
 
 @dataclass(frozen=True, slots=True)
