@@ -54,6 +54,17 @@ def test_indefinite_and_singular_matrices_are_refused(solver):
     assert caught.value.row == -1 or caught.value.row >= held.shape[0]
 
 
+@pytest.mark.parametrize("solver", linsolve.available())
+def test_a_wrong_factor_is_never_trusted(solver):
+    """If the factorization belonged to another matrix, refinement would stall, and the answer must be refused."""
+    K = laplacian(6)
+    with linsolve.factorize(K, solver) as factor:
+        factor._K = sp.csr_array(K * 3.0)
+        factor.solve(np.zeros(K.shape[0]))
+        with pytest.raises(linsolve.InaccurateSolution):
+            factor.solve(np.ones(K.shape[0]))
+
+
 def test_fall_back_to_indefinite_is_asked_for_and_reported():
     if "pardiso" not in linsolve.available():
         pytest.skip("PARDISO is not installed")
