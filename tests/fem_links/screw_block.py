@@ -101,10 +101,9 @@ def embedded(size, *, shift=0.0, stiffness=1e6, build=embedded_links):
     one = np.ones(len(conn))
     area, inertia = np.pi * RADIUS**2, np.pi * RADIUS**4 / 4
     shear = 6 * (1 + NU) / (7 + 6 * NU)  # round section, Cowper 1966
-    beams = BeamGroup(
-        mesh.cells["screw"], conn, one * E_SCREW, one * E_SCREW / (2 + 2 * NU), one * area,
-        one * inertia, one * inertia, one * 2 * inertia, one * shear, one * shear, beam_axes(mesh.points, conn, np.zeros((len(conn), 3))),
-    )  # fmt: skip
+    axes = beam_axes(mesh.points, conn, np.zeros((len(conn), 3)))
+    constants = (E_SCREW, E_SCREW / (2 + 2 * NU), area, inertia, inertia, 2 * inertia, shear, shear)
+    beams = BeamGroup(mesh.cells["screw"], conn, *(one * c for c in constants), axes)
     group = solids(mesh.blocks[0].conn, np.zeros(block.n_cells, np.int32), (E_BONE,))
     K = assemble(mesh.points, [group], [beams], index)
     embedding = Embedding("screw", mesh.cells["screw"], mesh.cells["block"], RADIUS, stiffness, stiffness)
