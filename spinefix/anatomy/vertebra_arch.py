@@ -1,8 +1,8 @@
 """Shape of the posterior arch: sections along curved sweeps on the reference lattice, smoothed, with exact dimensions.
 
-The articular pillar is one upward sweep (inferior process, pars, junction, superior process). Pedicle, transverse process
-and lamina leave its front, lateral and medial face; the spinous process leaves the back of the lamina. All positions are
-of the left half, in the frame centred between the endplate rims.
+The articular pillar is one upward sweep (inferior process, pars, junction, superior process). Pedicle, transverse
+process and lamina leave its front, lateral and medial face; the spinous process leaves the back of the lamina. All
+positions are of the left half, in the frame centred between the endplate rims.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from spinefix.anatomy.vertebra_body import Body
 from spinefix.anatomy.vertebra_lattice import Lattice, reference_lattice, smooth
 from spinefix.anatomy.vertebra_repair import repair
 from spinefix.anatomy.vertebra_shape import FacetJoint, ShapeParameters, joint_frame
-from spinefix.mesh.core import F64, Bool
+from spinefix.mesh.core import F64
 
 _PASSES = 40
-_CORRECTIONS = 9
+_PLAIN, _REPAIRED = 4, 3
+"""Corrections of the controls, first on the smoothed shape alone, then with repaired elements."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ def build_arch(plan: Plan) -> F64:
     """Return the reference lattice points (P, Q, R, 3) [mm] of the left half, NaN outside the bone."""
     dims = plan.dimensions
     target = Controls(dims["PDW"], dims["PDH"], 0.5 * dims["SCW"], dims["SCD"], 0.5 * dims["TPW"], dims["SPL"])
-    controls, fixed = target, _fixed()
+    controls = target
     points = np.empty(0)
-    for step in range(_CORRECTIONS):
-        points = smooth(_draw(plan, controls), fixed, _PASSES)
-        if step >= _CORRECTIONS - 3:
-            points = repair(points, fixed)
+    for step in range(_PLAIN + _REPAIRED):
+        points = smooth(_draw(plan, controls), _PASSES)
+        if step >= _PLAIN:
+            points = repair(points)
         got = measure_arch(points, reference_lattice(), plan)
         controls = replace(controls, **{k: v + getattr(target, k) - getattr(got, k) for k, v in vars(controls).items()})
     return points
@@ -64,7 +65,7 @@ def build_arch(plan: Plan) -> F64:
 def measure_arch(points: F64, lattice: Lattice, plan: Plan) -> Controls:
     """Measure the controlled dimensions on lattice points of any refinement."""
     dims = plan.dimensions
-    lateral, _, up = _pedicle_axes(plan.shape)
+    lateral, _, up = pedicle_axes(plan.shape)
     root = max(dims["EPDu"], dims["EPDl"]) * -0.5
     q = lattice.starts["root"][0]
     isthmus = points[lattice.nodes("column"), q, lattice.nodes("low", "high")]
@@ -82,7 +83,7 @@ def measure_arch(points: F64, lattice: Lattice, plan: Plan) -> Controls:
     )
 
 
-def _pedicle_axes(shape: ShapeParameters) -> tuple[F64, F64, F64]:
+def pedicle_axes(shape: ShapeParameters) -> tuple[F64, F64, F64]:
     """Lateral, forward (along the left pedicle's axis into the body) and upward unit vectors of the pedicle."""
     a, s = shape.pedicle_angle, shape.pedicle_slope
     forward = np.array([np.cos(a) * np.cos(s), -np.sin(a) * np.cos(s), np.sin(s)])
@@ -93,23 +94,11 @@ def _pedicle_axes(shape: ShapeParameters) -> tuple[F64, F64, F64]:
 def pedicle_centre(plan: Plan, controls: Controls) -> F64:
     """Centre of the isthmus (3,) [mm]."""
     body, shape = plan.body, plan.shape
-    middle = body.heights[2:3]
+    middle = body.heights[1:2]
     patch = body.wall(body.patch_parameters(np.array([0.5]), middle), middle)[0, 0]
     root = -0.5 * max(plan.dimensions["EPDu"], plan.dimensions["EPDl"])
     y = controls.canal_half_width + 0.5 * controls.pedicle_width * np.cos(shape.pedicle_angle)
     return np.array([root - 0.45 * shape.pedicle_length, y, patch[2] - 0.5])
-
-
-def _fixed() -> Bool:
-    """Nodes that smoothing leaves where they are: articular surfaces and the pedicle's root."""
-    lattice = reference_lattice()
-    fixed = np.zeros(lattice.shape, np.bool_)
-    medial, lateral = lattice.starts["column"]
-    for p, rows in ((lateral, lattice.nodes("tip", "shelf")), (medial, lattice.nodes("high", "rise"))):
-        q = lattice.nodes("arch")
-        fixed[p, q.start + 1 : q.stop - 1, rows.start + 1 : rows.stop - 1] = True
-    fixed[:, -1] = True
-    return fixed
 
 
 def _draw(plan: Plan, controls: Controls) -> F64:
@@ -163,7 +152,7 @@ def _pillar(plan: Plan, controls: Controls) -> F64:
 def _junction(plan: Plan, controls: Controls, below: float) -> F64:
     """Section of the pillar at the lower border of the pedicle, with room for the pars above the height `below`."""
     shape = plan.shape
-    lateral, forward, up = _pedicle_axes(shape)
+    lateral, forward, up = pedicle_axes(shape)
     u, v = rounded(*_unit_grid(), 0.10)
     middle = _junction_centre(plan, controls)
     drop = min(0.52 * controls.pedicle_height, middle[2] - below - shape.pars_length)
@@ -176,7 +165,7 @@ def _junction(plan: Plan, controls: Controls, below: float) -> F64:
 def _junction_centre(plan: Plan, controls: Controls) -> F64:
     """Middle of the pillar behind the pedicle; a pillar narrower than the pedicle stays at its medial side."""
     shape = plan.shape
-    lateral, forward, _ = _pedicle_axes(shape)
+    lateral, forward, _ = pedicle_axes(shape)
     spare = max(controls.pedicle_width - _junction_width(plan, controls), 0.0)
     behind = 0.55 * shape.pedicle_length + 0.5 * shape.pillar_depth
     return np.asarray(pedicle_centre(plan, controls) - forward * behind - 0.5 * spare * lateral)
@@ -185,7 +174,7 @@ def _junction_centre(plan: Plan, controls: Controls) -> F64:
 def _junction_width(plan: Plan, controls: Controls) -> float:
     """Width of the pillar behind the pedicle."""
     shape = plan.shape
-    return float(np.clip(1.12 * controls.pedicle_width, shape.pars_width, 1.35 * shape.pars_width))
+    return float(np.clip(1.12 * controls.pedicle_width, shape.pars_width, 1.6 * shape.pars_width))
 
 
 def _pars(plan: Plan, below: F64, above: F64) -> F64:
@@ -195,7 +184,8 @@ def _pars(plan: Plan, below: F64, above: F64) -> F64:
     across = _unit((above[-1] - above[0]).mean(axis=0) + (below[-1] - below[0]).mean(axis=0))
     ahead = _unit(np.cross(across, np.array([0.0, 0.0, 1.0])))
     u, v = rounded(*_unit_grid(), 0.12)
-    return centre + 0.5 * shape.pars_width * u[..., None] * across + 0.5 * shape.pars_thickness * v[..., None] * ahead
+    out = centre + 0.5 * shape.pars_width * u[..., None] * across + 0.5 * shape.pars_thickness * v[..., None] * ahead
+    return np.asarray(out)
 
 
 def _inferior_row(plan: Plan, u: F64, v: F64, t: float) -> F64:
@@ -204,8 +194,8 @@ def _inferior_row(plan: Plan, u: F64, v: F64, t: float) -> F64:
     end = np.clip(1.0 - t / 0.35, 0.0, 1.0)
     inward = 0.5 * (1.0 - u)  # 0 on the articular side
     depth = (1.15 - 0.3 * t) * shape.articular_thickness * inward * (1.0 - 0.15 * v**2) * (1.0 - 0.3 * end**2)
-    arc = 0.5 * joint.width * v * (1.0 - 0.25 * end**2)
-    z = -0.5 * joint.height + joint.height * t + 1.2 * end * (u**2 + v**2)
+    arc = 0.5 * joint.width * v * (1.0 - 0.2 * end**2)
+    z = joint.height * (-0.62 + 1.12 * t) + 1.2 * end * (u**2 + v**2)
     frame = joint_frame(plan.dimensions, joint, -1)
     return _on_cylinder(joint, arc, -0.5 * joint.space - depth, z) @ frame.axes.T + frame.origin
 
@@ -222,14 +212,14 @@ def _superior_row(plan: Plan, controls: Controls, u: F64, v: F64, row: int) -> F
     t = (row - first) / (last - first)
     end = np.clip(1.0 - (1.0 - t) / 0.35, 0.0, 1.0)
     frame = joint_frame(plan.dimensions, joint, +1)
-    z = -0.5 * joint.height + joint.height * t
-    trim = (1.0 - 0.25 * end**2) * np.where(v < 0.0, 1.3 * v, v)
+    z = joint.height * (-0.5 + 1.15 * t)
+    trim = (1.0 - 0.25 * end**2) * np.where(v < 0.0, 1.15 * v, v)
     medial = _on_cylinder(joint, 0.5 * joint.width * trim, np.full_like(v, 0.5 * joint.space), z - 1.0 * end * v**2)
     outward = 0.5 * joint.space + shape.articular_thickness * (1.0 - 0.35 * end**2) * (1.0 - 0.15 * v**2)
     lateral = _on_cylinder(joint, 0.32 * joint.width * trim - 1.0, outward, z - 1.5 * end * (1.0 + v**2))
     medial = medial @ frame.axes.T + frame.origin
     lateral = lateral @ frame.axes.T + frame.origin
-    side, ahead, up = _pedicle_axes(shape)
+    side, ahead, up = pedicle_axes(shape)
     share = min((row - first) / (shoulder - first), 1.0)
     wall = _junction_centre(plan, controls) + 0.48 * controls.pedicle_height * share * up
     wall = wall + 0.5 * _junction_width(plan, controls) * side + 0.45 * shape.pillar_depth * v[..., None] * ahead
@@ -262,7 +252,7 @@ def _sweep_pedicle(points: F64, plan: Plan, controls: Controls) -> None:
     lattice = reference_lattice()
     p, r = lattice.nodes("column"), lattice.nodes("low", "high")
     behind, isthmus, wall = lattice.starts["neck"][0], lattice.starts["root"][0], lattice.starts["root"][1]
-    lateral, _, up = _pedicle_axes(plan.shape)
+    lateral, _, up = pedicle_axes(plan.shape)
     n_p, n_r = p.stop - p.start, r.stop - r.start
     u, v = np.meshgrid(np.linspace(-1, 1, n_p), np.linspace(-1, 1, n_r), indexing="ij")
     u, v = rounded(u, v, 0.14)
@@ -270,7 +260,7 @@ def _sweep_pedicle(points: F64, plan: Plan, controls: Controls) -> None:
     waist = waist + 0.5 * controls.pedicle_height * v[..., None] * up
     h = plan.body.heights
     half = (n_r + 1) // 2
-    zeta = np.concatenate([np.linspace(h[1], h[2], half), np.linspace(h[2], h[3], half)[1:]])
+    zeta = np.concatenate([np.linspace(h[0], h[1], half), np.linspace(h[1], h[2], half)[1:]])
     t = plan.body.patch_parameters(np.linspace(0.0, 1.0, n_p), zeta)
     root = np.moveaxis(plan.body.wall(t, zeta), 0, 1)
     grids = np.stack([points[p, behind, r], waist, root])
@@ -351,7 +341,7 @@ def _sweep_transverse(points: F64, plan: Plan, controls: Controls) -> None:
     along = _unit(tip - middle)
     ahead = _unit(np.cross(along, np.array([0.0, 0.0, 1.0])))
     up = np.cross(ahead, along)
-    stations, at = [face], [first]
+    stations, at = [face], [float(first)]
     for t, size in ((0.35, 1.2), (0.7, 1.0), (1.0, 0.9)):
         centre = middle + t * (tip - middle) + (1.0 - t) * np.array([shape.transverse_lead, 0.0, 0.0])
         grid = centre + 0.5 * size * shape.transverse_thickness * v[..., None] * ahead

@@ -63,8 +63,8 @@ class Body:
     edges : (5,) float64
         Outline parameters of the left half: front midline, front corner, widest point, lateral and medial edge of the
         pedicle's root; the back midline is 1.
-    heights : (4,) float64
-        Height fractions: lower and upper edge and middle of the pedicle's root are 1..3; 0 is unused below.
+    heights : (3,) float64
+        Height fractions of the lower edge, middle and upper edge of the pedicle's root.
     """
 
     dimensions: Mapping[str, float]
@@ -86,8 +86,23 @@ class Body:
         hollow = np.where(y < 0.32, hollow, shape.posterior_flattening * np.clip(-2.0 * x, 0.0, 1.0) ** 3)
         forward = depth[:, None] * (x - hollow)
         forward -= waist * depth[:, None] * (shape.waist_anterior * front - shape.waist_posterior * (1.0 - front))
-        left = 0.0 + width[:, None] * y * (1.0 - shape.waist_lateral * waist)
-        return np.stack([forward, left], axis=-1)
+        left = width[:, None] * y * (1.0 - shape.waist_lateral * waist)
+        mound = self._mound(t, zeta)
+        return np.stack(
+            [forward - np.cos(shape.pedicle_angle) * mound, left + np.sin(shape.pedicle_angle) * mound], axis=-1
+        )
+
+    def _mound(self, t: F64, zeta: F64) -> F64:
+        """How far the wall comes towards the pedicle (l, k) [mm], so that the root has a fillet and no sharp edge."""
+        low, middle, top = self.heights
+        if top <= low:
+            return np.zeros_like(t)
+        half_girth = 0.78 * (self.dimensions["EPWu"] + self.dimensions["EPDu"])
+        beside = half_girth * np.maximum(self.lateral_edge(zeta)[:, None] - t, t - self.edges[4])
+        beyond = self.dimensions["VBHp"] * (np.abs(zeta - middle) - 0.5 * (top - low))
+        ends = np.clip(np.minimum(zeta, 1.0 - zeta) * self.dimensions["VBHp"] - self.shape.endplate_thickness, 0.0, 1.0)
+        height = _fade(beside, 3.0) * (_fade(beyond, 2.5) * ends)[:, None]
+        return np.asarray(self.shape.pedicle_fillet * height)
 
     def rim_height(self, x: F64, top: bool) -> F64:
         """Height of an endplate's rim plane at x [mm]."""
@@ -103,14 +118,20 @@ class Body:
         return np.asarray(bottom + plate + (ceiling - bottom - 2.0 * plate) * share)
 
     def lateral_edge(self, zeta: F64) -> F64:
-        """Outline parameter of the pedicle root's lateral edge in the layers zeta: the root is rounded, not a rectangle."""
-        _, low, middle, top = self.heights
+        """Outline parameter of the root's lateral edge in the layers zeta: the root is rounded, not a rectangle."""
+        low, middle, top = self.heights
         v = np.clip((zeta - middle) / (0.5 * (top - low)), -1.0, 1.0)
         return np.asarray(self.edges[4] + (self.edges[3] - self.edges[4]) * (1.0 - 0.35 * v**2))
 
     def patch_parameters(self, u: F64, zeta: F64) -> F64:
         """Outline parameters (l, k) of the pedicle's root from its medial (u = 0) to its lateral edge (u = 1)."""
         return np.asarray(self.edges[4] + (self.lateral_edge(zeta)[:, None] - self.edges[4]) * u)
+
+    def centres(self) -> tuple[F64, F64]:
+        """Middle of the upper and of the lower endplate surface (3,) [mm], half-way between front and back."""
+        mean = 0.25 * (self.dimensions["VBHa"] + self.dimensions["VBHp"])
+        upper, lower = mean - self.shape.concavity_superior, mean - self.shape.concavity_inferior
+        return np.array([0.0, 0.0, upper]), np.array([0.0, 0.0, -lower])
 
     def wall(self, t: F64, zeta: F64) -> F64:
         """Points (l, k, 3) [mm] of the left outer wall at parameters t (l, k)."""
@@ -119,18 +140,24 @@ class Body:
         return np.concatenate([xy, z[..., None]], axis=-1)
 
 
+def _fade(distance: F64, width: float) -> F64:
+    """Fall smoothly from 1 at -width to 0 at +width."""
+    x = np.clip(0.5 - 0.5 * distance / width, 0.0, 1.0)
+    return np.asarray(x * x * (3.0 - 2.0 * x))
+
+
 def build_body(dimensions: Mapping[str, float], shape: ShapeParameters) -> Body:
     """Place the pedicle's root on the wall of the body, then return the body."""
     spline, widest = _half_outline()
     t = np.linspace(widest, 1.0, 2001)
-    probe = Body(dimensions, shape, np.zeros(5), np.zeros(4))
+    probe = Body(dimensions, shape, np.zeros(5), np.zeros(3))
     wall = probe.outline(t[None], np.array([0.7]))[0]
     medial = int(np.argmin(np.abs(wall[len(t) // 3 :, 1] - (0.5 * dimensions["SCW"] + 0.4)))) + len(t) // 3
     across = np.array([np.sin(shape.pedicle_angle), np.cos(shape.pedicle_angle)])
     reach = (wall - wall[medial]) @ across
     wide = np.flatnonzero(reach[:medial] >= 1.03 * dimensions["PDW"])
     lateral = int(wide[-1]) if len(wide) else 0
-    foremost = int(np.argmin(np.abs(wall[:, 0] + 0.22 * dimensions["EPDu"])))
+    foremost = int(np.argmin(np.abs(wall[:, 0] + 0.14 * dimensions["EPDu"])))
     lateral = max(lateral, foremost)
     back, plate = dimensions["VBHp"], shape.endplate_thickness
     room = back - 2.0 * plate
@@ -139,7 +166,7 @@ def build_body(dimensions: Mapping[str, float], shape: ShapeParameters) -> Body:
     top = 1.0 - (plate + upper) / back
     low = top - height / back
     edges = np.array([0.0, 0.5 * widest, widest, t[lateral], t[medial]])
-    return Body(dimensions, shape, edges, np.array([0.0, low, 0.5 * (low + top), top]))
+    return Body(dimensions, shape, edges, np.array([low, 0.5 * (low + top), top]))
 
 
 def body_points(body: Body, d: Divisions, n: int) -> F64:
@@ -175,7 +202,7 @@ def _outline_parameters(body: Body, d: Divisions, zeta: F64) -> F64:
 def _layer_fractions(body: Body, d: Divisions) -> F64:
     """Height fractions of the node layers at the dorsal wall, endplate layers included."""
     plate = body.shape.endplate_thickness / body.dimensions["VBHp"]
-    _, low, middle, top = body.heights
+    low, middle, top = body.heights
     stops = [(plate, low, d.below), (low, middle, d.low), (middle, top, d.high), (top, 1.0 - plate, d.above)]
     inner = [np.linspace(a, b, k + 1)[:-1] for a, b, k in stops]
     return np.concatenate([[0.0], *inner, [1.0 - plate, 1.0]])

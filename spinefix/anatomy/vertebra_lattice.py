@@ -1,8 +1,9 @@
 """The posterior arch as blocks of one index lattice: occupancy, sampling at any refinement, smoothing.
 
-The left half is a lattice of bands. Across (p, midline to the left): base, lamina, column, transverse. Forwards (q, from
-behind): spinous, arch, neck, root. Upwards (r): tip, shelf, pars, low, high, rise. Most of the products are empty: canal,
-foramina and the outside. A surface is shared by blocks because it is one index plane, so every refinement conforms.
+The left half is a lattice of bands. Across (p, midline to the left): base, lamina, column, transverse. Forwards (q,
+from behind): spinous, arch, neck, root. Upwards (r): tip, shelf, pars, low, high, rise. Most of the products are empty:
+canal, foramina and the outside. A surface is shared by blocks because it is one index plane, so every refinement
+conforms.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +141,19 @@ def _stretch(values: F64, count: int, axis: int) -> F64:
 # --- smoothing on the reference lattice ---
 
 
+@lru_cache(maxsize=1)
+def fixed_nodes() -> Bool:
+    """Mask of reference nodes that stay as drawn: the inside of the articular surfaces and the pedicle's root."""
+    lattice = reference_lattice()
+    fixed = np.zeros(lattice.shape, np.bool_)
+    medial, lateral = lattice.starts["column"]
+    q = lattice.nodes("arch")
+    for p, rows in ((lateral, lattice.nodes("tip", "shelf")), (medial, lattice.nodes("high", "rise"))):
+        fixed[p, q.start + 1 : q.stop - 1, rows.start + 1 : rows.stop - 1] = True
+    fixed[:, -1] = True
+    return fixed
+
+
 @dataclass(frozen=True)
 class Smoother:
     """Neighbour averages of the reference lattice as sparse matrices over its occupied nodes.
@@ -151,14 +166,20 @@ class Smoother:
         Nodes on the outer surface (the body's wall and the midline plane are no surface: they are inside the bone).
     average : csr_array (k, k)
         Row-normalised mean over surface neighbours, the midline mirrored.
-    laplacian : csr_array (k, k)
-        Graph Laplacian over all lattice neighbours.
+    held : (k,) bool
+        Nodes on the surface or fixed, whose shifts are given when those of the others are sought.
+    coupling : csr_array (free, held)
+        Rows of the graph Laplacian (over all lattice neighbours) of the other nodes, columns of held ones.
+    factor : SuperLU
+        Factors of the remaining columns.
     """
 
     index: Int
     surface: Bool
     average: csr_array
-    laplacian: csr_array
+    held: Bool
+    coupling: csr_array
+    factor: Any
 
 
 @lru_cache(maxsize=1)
@@ -180,7 +201,9 @@ def smoother() -> Smoother:
     degree = np.asarray(adjacency.sum(axis=1)).ravel()
     surface = degree > 0
     average = diags_array(1.0 / np.where(surface, degree, 1.0)) @ adjacency
-    return Smoother(index, surface, csr_array(average), _graph_laplacian(index, occupied))
+    held = surface | fixed_nodes()[occupied]
+    rows = _graph_laplacian(index, occupied)[~held]
+    return Smoother(index, surface, csr_array(average), held, rows[:, held], splu(rows[:, ~held].tocsc()))
 
 
 def _surface_edges(lattice: Lattice, cells: Bool, index: Int) -> Int:
@@ -216,14 +239,13 @@ def _graph_laplacian(index: Int, occupied: Bool) -> csr_array:
     return csr_array(diags_array(np.asarray(adjacency.sum(axis=1)).ravel()) - adjacency)
 
 
-def smooth(points: F64, fixed: Bool, passes: int) -> F64:
+def smooth(points: F64, passes: int) -> F64:
     """Round off edges and creases: Taubin's low-pass on the outer surface, then carry the shift inwards.
 
     Parameters
     ----------
     points : (P, Q, R, 3) float64 [mm]
-    fixed : (P, Q, R) bool
-        Nodes that stay: articular surfaces, the root on the body, the midline plane in y.
+        `fixed_nodes` stay, and the midline plane keeps y = 0.
     passes : int
         Pairs of shrinking and swelling steps (Taubin 1995, lambda 0.6, mu -0.62).
     """
@@ -231,7 +253,7 @@ def smooth(points: F64, fixed: Bool, passes: int) -> F64:
     inside = s.index >= 0
     x = points[inside]
     start = x.copy()
-    free = s.surface & ~fixed[inside]
+    free = s.surface & ~fixed_nodes()[inside]
     midline = np.zeros(s.index.shape, np.bool_)
     midline[0] = True
     flat = midline[inside]
@@ -241,20 +263,8 @@ def smooth(points: F64, fixed: Bool, passes: int) -> F64:
         shift[flat, 1] = 0.0
         x = x + shift
     moved = x - start
-    held = s.surface | fixed[inside]
-    moved[~held] = _carry(s, moved, held)[~held]
+    moved[~s.held] = -s.factor.solve(s.coupling @ moved[s.held])
     moved[flat, 1] = 0.0
     out = points.copy()
     out[inside] = start + moved
-    return out
-
-
-def _carry(s: Smoother, moved: F64, held: Bool) -> F64:
-    """Extend boundary shifts harmonically over the lattice."""
-    inner = np.flatnonzero(~held)
-    edge = np.flatnonzero(held)
-    matrix = s.laplacian[inner]
-    right = -(matrix[:, edge] @ moved[edge])
-    out = moved.copy()
-    out[inner] = splu(matrix[:, inner].tocsc()).solve(right)
     return out

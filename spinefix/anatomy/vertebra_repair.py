@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spinefix.anatomy.vertebra_lattice import reference_lattice, smoother
-from spinefix.mesh.core import F64, Bool
+from spinefix.anatomy.vertebra_lattice import fixed_nodes, reference_lattice, smoother
+from spinefix.mesh.core import F64
 
 Int = NDArray[np.intp]
 
@@ -35,7 +35,7 @@ def scaled_corners(x: F64, trihedra: Int) -> tuple[F64, F64, F64]:
     return scaled, unit, lengths
 
 
-def repair(points: F64, fixed: Bool, target: float = 0.25, passes: int = 60, rate: float = 0.35) -> F64:
+def repair(points: F64, target: float = 0.25, passes: int = 60, rate: float = 0.35) -> F64:
     """Move nodes of corners whose scaled Jacobian is below `target` until it is reached.
 
     Every corner pushes its four nodes along the gradient of its scaled Jacobian by a share `rate` of what it lacks and
@@ -44,13 +44,12 @@ def repair(points: F64, fixed: Bool, target: float = 0.25, passes: int = 60, rat
     Parameters
     ----------
     points : (P, Q, R, 3) float64 [mm]
-    fixed : (P, Q, R) bool
-        Nodes that stay. Nodes of the midline plane keep y = 0.
+        `fixed_nodes` stay, and the midline plane keeps y = 0.
     """
     s = smoother()
     inside = s.index >= 0
     x = points[inside].copy()
-    held = fixed[inside]
+    held = fixed_nodes()[inside]
     flat = s.index[0][s.index[0] >= 0]
     everything = _trihedra()
     for i in range(passes):

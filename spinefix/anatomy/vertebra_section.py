@@ -1,4 +1,4 @@
-"""The O-grid cross-section shared by vertebral body and disc, as topology and as a map from its outline to its nodes."""
+"""The O-grid cross-section shared by vertebral body and disc: topology, and the map from an outline to its nodes."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Section:
         0 inside the nucleus boundary, 1..n_rings outwards; the last one lies over the cortical shell.
     n_nodes, n_rings : int
     angle : (m,) float64 [rad]
-        Circumferential position of the cell by its place along the outline: 0 ventral, positive to the left, +-pi dorsal.
+        Circumferential position of the cell by its place along the outline: 0 ventral, + to the left, +-pi dorsal.
     boundary : (c,) int32
         Outer node loop, from the ventral midline counterclockwise seen from above (towards the left).
     pedicle : (p + 1,) int32
@@ -169,14 +169,13 @@ def core_loop(d: Divisions) -> Int:
 
 
 def _cell_angles(d: Divisions, n_core: int, c: int, n_ring: int) -> F64:
-    """Circumferential angle of ring cells by position along the outline; core cells get that of their row and column."""
+    """Circumferential angle of ring cells by place along the outline; core cells get that of their row and column."""
     width, depth = 2 * (d.pedicle + d.canal), d.flank
     y, x = np.meshgrid((np.arange(width) + 0.5) * 2 / width - 1, (np.arange(depth) + 0.5) * 2 / depth - 1)
     core = np.arctan2(y, x).ravel()
     step = (np.arange(c) + 0.5) / c * 2.0 * np.pi
     step = np.where(step > np.pi, step - 2.0 * np.pi, step)
-    assert_free = np.concatenate([core, np.tile(step, n_ring)])
-    return np.asarray(assert_free, np.float64)
+    return np.concatenate([core, np.tile(step, n_ring)])
 
 
 def place_section(d: Divisions, outline: F64, shell: float, nucleus_area: float, nucleus_offset: float) -> F64:

@@ -46,6 +46,7 @@ class ShapeParameters:
     pedicle_slope: float = _par(math.radians(3.0), "rad", -0.2, 0.3, "caudal slope of the axis to the back; assumed")
     pedicle_length: float = _par(7.5, "mm", 4.0, 16.0, "posterior wall to articular pillar; assumed")
     pedicle_drop: float = _par(0.24, "-", 0.0, 1.0, "share of the free body height above the pedicle; assumed")
+    pedicle_fillet: float = _par(2.0, "mm", 0.0, 4.0, "body wall drawn out towards the pedicle; assumed")
     pillar_depth: float = _par(11.0, "mm", 8.0, 16.0, "front to back at the pedicle; assumed")
     pars_width: float = _par(11.0, "mm", 6.0, 18.0, "assumed")
     pars_length: float = _par(7.0, "mm", 4.0, 14.0, "least height between pedicle and inferior facet; assumed")
@@ -73,7 +74,7 @@ class ShapeParameters:
 
     @classmethod
     def from_table(cls, table: Mapping[str, float], base: ShapeParameters | None = None) -> ShapeParameters:
-        """Return `base` with values of a table whose keys end in ``_mm``, ``_deg`` or ``_pct``; other keys are ignored."""
+        """Return `base` with values of a table whose keys end in ``_mm``, ``_deg``, ``_pct``; others are ignored."""
         scale = {"mm": 1.0, "deg": math.pi / 180.0, "pct": 0.01}
         names = {f.name for f in fields(cls)}
         found = {}
@@ -94,13 +95,23 @@ class ShapeParameters:
 
 
 _BY_LEVEL: dict[str, dict[str, float]] = {
-    # Pedicle angle: Zindrick 1987, from memory. Spinous angle: from SPL and the front-to-back extents of Clouthier 2023.
-    "T12": {"pedicle_angle": 0.0, "spinous_angle": 35.0},
-    "L1": {"pedicle_angle": 10.9, "spinous_angle": 38.0, "transverse_sweep": 14.0},
-    "L2": {"pedicle_angle": 12.0, "spinous_angle": 40.0, "transverse_sweep": 11.0},
-    "L3": {"pedicle_angle": 14.4, "spinous_angle": 36.0, "transverse_sweep": 9.0},
-    "L4": {"pedicle_angle": 17.7, "spinous_angle": 36.0, "transverse_sweep": 10.0, "spinous_height": 18.0},
-    "L5": {"pedicle_angle": 29.8, "spinous_angle": 28.0, "transverse_sweep": 11.0, "spinous_height": 14.0},
+    # Pedicle angle [deg]: Zindrick 1987, from memory. Spinous angle [deg] and height [mm]: so that the front-to-back
+    # extent comes near Clouthier 2023 (L2-L5 87.8, 89.8, 88.8, 83.1 mm) and neighbours in lordosis stay apart.
+    "T12": {"pedicle_angle": 0.0, "spinous_angle": 33.0, "spinous_height": 20.0, "transverse_sweep": 14.0},
+    "L1": {"pedicle_angle": 10.9, "spinous_angle": 33.0, "spinous_height": 20.0, "transverse_sweep": 14.0},
+    "L2": {"pedicle_angle": 12.0, "spinous_angle": 35.0, "spinous_height": 19.0, "transverse_sweep": 11.0},
+    "L3": {"pedicle_angle": 14.4, "spinous_angle": 37.0, "spinous_height": 17.0, "transverse_sweep": 9.0},
+    "L4": {"pedicle_angle": 17.7, "spinous_angle": 39.0, "spinous_height": 14.0, "transverse_sweep": 10.0},
+    "L5": {
+        "pedicle_angle": 29.8,
+        "spinous_angle": 40.0,
+        "spinous_height": 12.0,
+        "transverse_sweep": 5.0,
+        "lamina_height": 17.0,
+        "transverse_lead": 3.0,
+        "transverse_height": 12.0,
+        "transverse_thickness": 8.0,
+    },
 }
 
 
@@ -169,7 +180,7 @@ def facet_joint(
     inferior facet, made smaller together until the rectangle has the measured area.
     """
     width, height, area = upper.get("inferior_facet_w_h_area") or (13.5, 15.7, 155.0)
-    shrink = 1.04 * math.sqrt(area / (width * height))
+    shrink = 1.06 * math.sqrt(area / (width * height))
     width, height = width * shrink, height * shrink
     canal = 0.25 * (float(upper["SCW"]) + float(lower["SCW"]))
     return FacetJoint(
@@ -187,7 +198,7 @@ def facet_joint(
 
 
 def half_wedge(dimensions: Mapping[str, float]) -> float:
-    """Slope of either endplate in the local frame: half the angle of the body, positive if the front is higher [rad]."""
+    """Slope of either endplate in the local frame, half the body's angle, positive if the front is higher [rad]."""
     front, back = float(dimensions.get("VBHa", dimensions["VBHp"])), float(dimensions["VBHp"])
     return math.atan((front - back) / (float(dimensions["EPDu"]) + float(dimensions["EPDl"])))
 
@@ -201,7 +212,7 @@ class JointFrame:
 
 
 def joint_frame(dimensions: Mapping[str, float], joint: FacetJoint, side: int) -> JointFrame:
-    """Return the joint frame in the rim-centred frame of a vertebra: side +1 is the joint above it, -1 the one below."""
+    """Return the joint frame in the rim-centred frame of a vertebra: side +1 is the joint above, -1 the one below."""
     beta = half_wedge(dimensions)
     tilt = side * (beta + 0.5 * joint.disc_wedge)
     axes = np.array([[math.cos(tilt), 0.0, -math.sin(tilt)], [0.0, 1.0, 0.0], [math.sin(tilt), 0.0, math.cos(tilt)]])
