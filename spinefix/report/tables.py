@@ -169,7 +169,8 @@ def scalar_table(run: RunFolder) -> Table:
 def _ratio(row: Row) -> str:
     text = number(row.stiffness_ratio_to_intact)
     exact = row.arm == "intact" or not math.isfinite(row.mesh_error_pct)
-    return text if exact or text == MISSING else f"{text} (±{number(row.mesh_error_pct, 2)} %)"
+    error = f"±{row.mesh_error_pct:.1f}" if row.mesh_error_pct >= 0.05 else "<0.1"
+    return text if exact or text == MISSING else f"{text} ({error} %)"
 
 
 def _by_direction(run: RunFolder, title: str, cell: Callable[[Row], str], note: str = "") -> Table:
