@@ -102,7 +102,7 @@ def materials_table(run: RunFolder) -> tuple[Table, tuple[bool, ...]]:
     rows, assumed = [], []
     for entry in run.manifest.get("materials") or []:
         constants = ", ".join(
-            f"{k} = {number(v, 4)}"
+            f"{k} = {v:.4g}"
             for k, v in entry.items()
             if _is_number(v) and k not in ("assumed",) and not isinstance(v, bool)
         )
@@ -126,7 +126,6 @@ def _model(manifest: Mapping[str, Any]) -> str:
 def _lesions(manifest: Mapping[str, Any]) -> list[str]:
     out = []
     for lesion in _dict(manifest.get("segment")).get("lesions") or []:
-        described = str(lesion.get("description") or "").rstrip(".")
         share, asked = lesion.get("volume_fraction"), lesion.get("volume_fraction_asked")
         size = f" takes {100.0 * share:.1f} % of the body" if _is_number(share) else ""
         wish = f" (asked: {100.0 * asked:.1f} %)" if size and _is_number(asked) else ""
@@ -134,8 +133,7 @@ def _lesions(manifest: Mapping[str, Any]) -> list[str]:
         pedicles = [label(str(k)) for k, v in _dict(lesion.get("pedicle")).items() if v]
         more = f", breaches the {' and '.join(breach)} wall" if breach else ""
         more += f", reaches into the {' and '.join(pedicles)} pedicle" if pedicles else ""
-        text = f"The {lesion.get('kind', '')} lesion of {lesion.get('level', '?')}{size}{wish}{more}."
-        out.append(text + (f" {described}." if described else ""))
+        out.append(f"The {lesion.get('kind', '')} lesion of {lesion.get('level', '?')}{size}{wish}{more}.")
     return out
 
 

@@ -32,8 +32,10 @@ SCALARS: dict[str, str] = {
 """Metrics with one number per region and arm -> how they are called."""
 
 
-ROUNDING = 1e-9
-"""Part of the largest value of a metric below which a value is rounding of the solver."""
+NEGLIGIBLE = 1e-3
+"""Part of the largest value of a metric below which a value is shown as nearly zero."""
+
+NEARLY_ZERO = "≈ 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +155,20 @@ def scalar_table(run: RunFolder) -> Table:
     rows = []
     for metric, name in SCALARS.items():
         found = largest_by_group(run, metric) or run.select(metric)
-        noise = ROUNDING * max((abs(m.value) for m in found), default=0.0)
+        small = NEGLIGIBLE * max((abs(m.value) for m in found), default=0.0)
         for region in _ordered(m.region for m in found):
             lines = [m for m in found if m.region == region]
             place = "" if region == "whole" else f", {label(region.removeprefix('implant.'))}"
             for directions, group in merged(lines).items():
                 values = {m.arm: m.value for m in group}
-                values = {arm: 0.0 if abs(v) < noise else v for arm, v in values.items()}
-                cells = [number(values.get(arm, math.nan)) for arm in run.arms]
-                if set(cells) - {"0", MISSING}:
+                cells = [_unless_small(values.get(arm, math.nan), small) for arm in run.arms]
+                if set(cells) - {"0", NEARLY_ZERO, MISSING}:
                     rows.append((f"{name}{place} [{lines[0].unit}]", directions, *cells))
     return Table("Other metrics", ("metric", "direction", *map(label, run.arms)), tuple(rows), headers=2)
+
+
+def _unless_small(value: float, small: float) -> str:
+    return NEARLY_ZERO if 0.0 < abs(value) < small else number(value)
 
 
 def _ratio(row: Row) -> str:
