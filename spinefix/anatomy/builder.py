@@ -34,6 +34,10 @@ _SPINOUS = {"L1": (24.0, 20.0), "L2": (27.0, 20.0), "L3": (31.0, 18.0), "L4": (3
 """Caudal slope [deg] and height at the tip [mm] of the spinous processes. Assumed: chosen so that neighbours in this
 lordosis leave 7-10 mm between them."""
 
+ONE_WAY = 0.5
+"""Share of the stiffness of structures that work one way only (ligaments pull, facets press) in a law that works both
+ways: the same mean over two opposite motions. A modelling choice, not a measurement."""
+
 _SPINE = ("T12", *SUPPORTED, "S1")
 
 
@@ -42,8 +46,8 @@ def build_segment(
     n: int | str = "middle",
     *,
     dimensions: Mapping[str, float] | None = None,
-    ligament_share: float = 1.0,
-    facet_share: float = 1.0,
+    ligament_share: float = ONE_WAY,
+    facet_share: float = ONE_WAY,
 ) -> Segment:
     """Build a segment of the lumbar spine.
 

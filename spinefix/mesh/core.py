@@ -20,7 +20,7 @@ NODES_PER_KIND: dict[str, int] = {"hex8": 8, "tet4": 4, "tet10": 10, "wedge6": 6
 
 def frozen(array: NDArray[np.generic], dtype: type) -> NDArray[np.generic]:
     """Return `array` as a C-contiguous, read-only array of `dtype`."""
-    out = np.array(array, dtype=dtype, order="C", copy=True)
+    out: NDArray[np.generic] = np.array(array, dtype=dtype, order="C", copy=True)
     out.flags.writeable = False
     return out
 

@@ -50,6 +50,27 @@ def rom(ctx: Context, case: str) -> Iterator[Row]:
             main = int(np.argmax(np.abs(axis)))
             value = float(rotation_local[main] * np.sign(axis[main]))
             yield Row(case, "rom_level", f"{upper}-{lower}", to_surface("_deg", value), "deg")
+    if axis is not None and np.any(axis):
+        for upper, lower in bridged(ctx):
+            turn = relative_rotation(motion[upper], motion[lower], ctx.segment.vertebrae[lower].frame.axes)
+            main = int(np.argmax(np.abs(axis)))
+            value = float(turn[main] * np.sign(axis[main]))
+            yield Row(case, "rom_bridged", f"{upper}-{lower}", to_surface("_deg", value), "deg")
+
+
+def bridged(ctx: Context) -> list[tuple[str, str]]:
+    """Neighbours above and below of each run of diseased levels, what a construct has to bridge."""
+    levels = ctx.segment.levels
+    out = []
+    i = 0
+    while i < len(levels):
+        j = i
+        while j < len(levels) and levels[j] in ctx.diseased:
+            j += 1
+        if j > i and i > 0 and j < len(levels):
+            out.append((levels[i - 1], levels[j]))
+        i = max(j, i + 1)
+    return out
 
 
 def axial(ctx: Context, case: str) -> Iterator[Row]:

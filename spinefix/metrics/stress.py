@@ -51,7 +51,7 @@ def rows_of_regions(ctx: Context) -> dict[str, tuple[list[I32], list[I32]]]:
         system = ctx.system
         row = np.full(system.model.mesh.n_cells, -1, np.int32)
         owner = np.full(system.model.mesh.n_cells, -1, np.int32)
-        groups = [g.cells for g in (*system.solids, *system.beams)]
+        groups = [*(g.cells for g in system.solids), *(g.cells for g in system.beams)]
         for i, cells in enumerate(groups):
             row[cells], owner[cells] = np.arange(len(cells)), i
         n = len(system.solids)
