@@ -2,12 +2,14 @@
 
 Three backends with one interface, the first available by default: MKL PARDISO through pypardiso (called as symmetric
 positive definite on the upper triangle, which is more than twice as fast and half as large as its default), CHOLMOD
-through scikit-sparse, and SuperLU of SciPy, which needs nothing extra and is meant for small models.
+through scikit-sparse 0.4, and SuperLU of SciPy, which needs nothing extra and is meant for small models.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
+import importlib.metadata
 import importlib.util
 import time
 import weakref
@@ -224,9 +226,11 @@ class _UpperTriangle:
         self.indices = np.ascontiguousarray(K.indices[self._where], np.int32)
         counts = np.bincount(row[self._where], minlength=self.n)
         self.indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        diagonal = self.indices[self.indptr[:-1].clip(max=max(len(self.indices) - 1, 0))] if len(self.indices) else []
-        if (counts == 0).any() or not np.array_equal(diagonal, np.arange(self.n)):
-            bad = int(np.argmax((counts == 0) | (np.asarray(diagonal) != np.arange(self.n)))) if self.n else 0
+        missing = counts == 0
+        present = np.flatnonzero(~missing)
+        missing[present] = self.indices[self.indptr[present]] != present  # columns are sorted: the diagonal comes first
+        if missing.any():
+            bad = int(np.argmax(missing))
             raise NotPositiveDefinite(f"unknown {bad} has no stiffness of its own (no diagonal entry)", bad)
 
     def data(self, K: sp.csr_array) -> F64:
@@ -235,21 +239,20 @@ class _UpperTriangle:
 
 
 class _Cholmod(_Backend):
-    """CHOLMOD through scikit-sparse."""
+    """CHOLMOD through scikit-sparse 0.4 (0.5 has another interface)."""
 
     method = "cholmod"
 
-    def analyse(self, K: sp.csr_array) -> None:
-        from sksparse.cholmod import analyze
+    def __init__(self) -> None:
+        self._cholmod = importlib.import_module("sksparse.cholmod")
 
-        self._factor = analyze(sp.csc_matrix(K))
+    def analyse(self, K: sp.csr_array) -> None:
+        self._factor = self._cholmod.analyze(sp.csc_matrix(K))
 
     def factorize(self, K: sp.csr_array) -> None:
-        from sksparse.cholmod import CholmodNotPositiveDefiniteError
-
         try:
             self._factor.cholesky_inplace(sp.csc_matrix(K))
-        except CholmodNotPositiveDefiniteError as error:
+        except self._cholmod.CholmodNotPositiveDefiniteError as error:
             row = int(getattr(error, "column", -1))
             raise NotPositiveDefinite("the matrix is not positive definite", row) from error
 
@@ -291,13 +294,17 @@ class _SuperLU(_Backend):
 
 def available() -> tuple[str, ...]:
     """Return the solvers that can be used here, best first."""
-    modules = {"pardiso": "pypardiso", "cholmod": "sksparse", "superlu": "scipy"}
-    return tuple(k for k, v in modules.items() if importlib.util.find_spec(v) is not None)
+    pardiso = ("pardiso",) if importlib.util.find_spec("pypardiso") else ()
+    try:
+        cholmod = ("cholmod",) if importlib.metadata.version("scikit-sparse").startswith("0.4.") else ()
+    except importlib.metadata.PackageNotFoundError:
+        cholmod = ()
+    return (*pardiso, *cholmod, "superlu")
 
 
-def _backend(solver: str, indefinite: bool) -> _Backend:
+def _backend(solver: str) -> _Backend:
     if solver == "pardiso":
-        return _Pardiso(-2 if indefinite else 2)
+        return _Pardiso(2)
     return _Cholmod() if solver == "cholmod" else _SuperLU()
 
 
@@ -307,10 +314,9 @@ class Factor:
     Use it as a context manager or call `release`, since some backends hold memory outside Python.
     """
 
-    def __init__(self, K: sp.csr_array, solver: str, allow_indefinite: bool) -> None:
-        self._solver = solver
+    def __init__(self, K: sp.csr_array, backend: _Backend, allow_indefinite: bool) -> None:
         self._allow_indefinite = allow_indefinite
-        self._backend = _backend(solver, indefinite=False)
+        self._backend = backend
         self._released = False
         self._K = _checked(K)
         began = time.perf_counter()
@@ -401,7 +407,7 @@ class Factor:
             if not (self._allow_indefinite and isinstance(back, _Pardiso) and back.mtype == 2):
                 raise
             back.release()
-            back = self._backend = _backend(self._solver, indefinite=True)
+            back = self._backend = _Pardiso(-2)
             back.analyse(K)
             back.factorize(K)
             note = f"fell back from a positive definite factorization: {error}"
@@ -492,7 +498,13 @@ def factorize(K: sp.csr_array, solver: str = "auto", *, allow_indefinite: bool =
         K is singular or indefinite; the error names the unknown where it broke down.
     """
     have = available()
-    chosen = have[0] if solver == "auto" else solver
-    if chosen not in have:
+    if solver not in (*have, "auto"):
         raise UsageError(f"linear solver {solver!r} is not available; here: auto, {', '.join(have)}")
-    return Factor(K, chosen, allow_indefinite)
+    for chosen in have if solver == "auto" else (solver,):
+        try:
+            backend = _backend(chosen)
+            break
+        except (ImportError, OSError) as error:  # the package is there, the library behind it is not
+            if chosen == have[-1] or solver != "auto":
+                raise UsageError(f"linear solver {chosen!r} cannot be loaded: {error}") from error
+    return Factor(K, backend, allow_indefinite)
