@@ -17,6 +17,7 @@ from spinefix.anatomy.vertebra_section import Section, build_section, divisions
 from spinefix.anatomy.vertebra_shape import FacetJoint, ShapeParameters, checked, facet_joint
 from spinefix.anatomy.vertebra_topology import both_sides, topology
 from spinefix.mesh.core import F64, I32, CellBlock, Mesh
+from spinefix.mesh.quality import check
 
 _Key = tuple[tuple[str, float], ...]
 
@@ -70,7 +71,8 @@ def build_vertebra(
     Raises
     ------
     MeshError
-        A dimension or shape parameter is missing or out of range, or `n` is.
+        A dimension or shape parameter is missing or out of range, `n` is, or the dimensions together leave an element
+        inside out.
     """
     scalars = checked(dimensions)
     shape = shape or ShapeParameters()
@@ -105,6 +107,7 @@ def _build(key: _Key, n: int, shape: ShapeParameters, above: FacetJoint, below: 
         {k: v.astype(np.int32) for k, v in t.facets.items()},
         {k: v.astype(np.int32) for k, v in t.nodes.items()},
     )
+    check(mesh)
     marks = {name: point - origin for name, point in marks.items()}
     return VertebraMesh(mesh, t.superior, t.inferior, build_section(n), marks, directions)
 

@@ -148,23 +148,26 @@ def _fade(distance: F64, width: float) -> F64:
 
 def build_body(dimensions: Mapping[str, float], shape: ShapeParameters) -> Body:
     """Place the pedicle's root on the wall of the body, then return the body."""
-    spline, widest = _half_outline()
-    t = np.linspace(widest, 1.0, 2001)
-    probe = Body(dimensions, shape, np.zeros(5), np.zeros(3))
-    wall = probe.outline(t[None], np.array([0.7]))[0]
-    medial = int(np.argmin(np.abs(wall[len(t) // 3 :, 1] - (0.5 * dimensions["SCW"] + 0.4)))) + len(t) // 3
-    across = np.array([np.sin(shape.pedicle_angle), np.cos(shape.pedicle_angle)])
-    reach = (wall - wall[medial]) @ across
-    wide = np.flatnonzero(reach[:medial] >= 1.03 * dimensions["PDW"])
-    lateral = int(wide[-1]) if len(wide) else 0
-    foremost = int(np.argmin(np.abs(wall[:, 0] + 0.14 * dimensions["EPDu"])))
-    lateral = max(lateral, foremost)
+    _, widest = _half_outline()
     back, plate = dimensions["VBHp"], shape.endplate_thickness
     room = back - 2.0 * plate
     height = min(1.08 * dimensions["PDH"], room - 2.6)
     upper = max(shape.pedicle_drop * (room - height), 1.0)
     top = 1.0 - (plate + upper) / back
     low = top - height / back
+
+    t = np.linspace(widest, 1.0, 2001)
+    zeta = np.linspace(low, top, 5)
+    probe = Body(dimensions, shape, np.zeros(5), np.zeros(3))
+    wall = probe.outline(np.broadcast_to(t, (5, len(t))), zeta)
+    # The root's medial edge leaves the canal its width wherever the waist is narrowest.
+    medial = int(np.flatnonzero(wall[..., 1].min(axis=0) >= 0.5 * dimensions["SCW"] + 0.4)[-1])
+    wall = wall[2]
+    across = np.array([np.sin(shape.pedicle_angle), np.cos(shape.pedicle_angle)])
+    reach = (wall - wall[medial]) @ across
+    wide = np.flatnonzero(reach[:medial] >= 1.03 * dimensions["PDW"])
+    foremost = int(np.argmin(np.abs(wall[:, 0] + 0.14 * dimensions["EPDu"])))
+    lateral = max(int(wide[-1]) if len(wide) else 0, foremost)
     edges = np.array([0.0, 0.5 * widest, widest, t[lateral], t[medial]])
     return Body(dimensions, shape, edges, np.array([low, 0.5 * (low + top), top]))
 

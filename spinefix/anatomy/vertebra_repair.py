@@ -35,7 +35,7 @@ def scaled_corners(x: F64, trihedra: Int) -> tuple[F64, F64, F64]:
     return scaled, unit, lengths
 
 
-def repair(points: F64, target: float = 0.25, passes: int = 60, rate: float = 0.35) -> F64:
+def repair(points: F64, target: float = 0.25, passes: int = 120, rate: float = 0.35) -> F64:
     """Move nodes of corners whose scaled Jacobian is below `target` until it is reached.
 
     Every corner pushes its four nodes along the gradient of its scaled Jacobian by a share `rate` of what it lacks and
