@@ -98,6 +98,15 @@ class Context:
     _solid: dict[str, tuple[SolidField, ...]] = field(default_factory=dict, repr=False)
     _beam: dict[str, tuple[BeamField, ...]] = field(default_factory=dict, repr=False)
 
+    def mirror_of(self, case: str) -> str | None:
+        """An earlier case with exactly the opposite loads, whose linear answer is the opposite one; None without."""
+        cases = list(self.solution.cases)
+        i = cases.index(case)
+        for j in range(i):
+            if np.array_equal(self.solution.loads[j], -self.solution.loads[i]):
+                return str(cases[j])
+        return None
+
     def solid_fields(self, case: str) -> tuple[SolidField, ...]:
         """Stresses of all solid groups in `case`."""
         if case not in self._solid:

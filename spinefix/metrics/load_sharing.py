@@ -105,11 +105,14 @@ def section_forces(ctx: Context, case: str, level: str) -> dict[str, F64]:
     n = len(points)
     nodes = np.arange(n, dtype=np.int32)
     rotational = np.flatnonzero(ctx.solution.rotation_index >= 0)
+    held = {True: np.zeros(blocks.size), False: np.zeros(blocks.size)}
     for rows in ctx.system.links:
-        f = rows.nodal_forces(blocks.ravel()).reshape(-1, 3)
+        held[isinstance(rows, EmbeddedLinks)] += rows.nodal_forces(blocks.ravel())
+    for embedded, flat in held.items():
+        f = flat.reshape(-1, 3)
         moment = np.zeros((n, 3))
         moment[rotational] = f[n + ctx.solution.rotation_index[rotational]]
-        name = "screws" if isinstance(rows, EmbeddedLinks) else "ligaments"
+        name = "screws" if embedded else "ligaments"
         total[name] += resultant(nodes, points, f[:n], moment, above, frame.origin)
     rotate = frame.axes.T
     return {p: np.concatenate([rotate @ v[:3], rotate @ v[3:]]) for p, v in total.items()}

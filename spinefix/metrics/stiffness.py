@@ -39,9 +39,11 @@ def rom(ctx: Context, case: str) -> Iterator[Row]:
     if moment:
         yield Row(case, "rom", "whole", to_surface("_deg", rotation), "deg")
         yield Row(case, "secant_stiffness", "whole", to_surface("_Nm_per_deg", moment / rotation), "Nm/deg")
-    motion = {level: vertebral_motion(ctx, level, case) for level in ctx.segment.levels}
+    motion = {v: vertebral_motion(ctx, v, case) for v in ctx.segment.levels if v not in ctx.resected}
     axis = ctx.cases[case].moments.get(ctx.reference)
-    for upper, lower in zip(ctx.segment.levels[:-1], ctx.segment.levels[1:], strict=True):
+    # The loose arch of a resected vertebra is not a level that moves: neighbours are then measured across the gap.
+    standing = [level for level in ctx.segment.levels if level not in ctx.resected]
+    for upper, lower in zip(standing[:-1], standing[1:], strict=True):
         axes = ctx.segment.vertebrae[lower].frame.axes
         rotation_local = relative_rotation(motion[upper], motion[lower], axes)
         for component, value in zip("xyz", rotation_local, strict=True):
