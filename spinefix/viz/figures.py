@@ -22,7 +22,8 @@ def render_figures(folder: Path | str) -> list[str]:
     """Draw the charts and, where 3D rendering works, one comparison of all arms per direction.
 
     Writes ``figures/*.png``: ``stiffness_ratio``, ``rom``, ``load_sharing_*``, ``implant_stress``,
-    ``scene_{direction}`` and, for the first direction only (they take as long), ``bone_{direction}``.
+    ``scene_{direction}`` and, for the first direction only (they take as long), ``bone_{direction}``. Of two opposite
+    directions with the same stresses in all arms (a linear solution) the first is drawn.
 
     Returns
     -------
@@ -36,10 +37,23 @@ def render_figures(folder: Path | str) -> list[str]:
     """
     run = read_run(folder)
     warnings = charts.draw_all(run)
-    directions = run.drawn_directions
+    directions = distinct(run)
     jobs = [worker.Job(str(run.figure(f"scene_{d}")), d) for d in directions]
     jobs += [worker.Job(str(run.figure(f"bone_{d}")), d, surface="bone") for d in directions[:1]]
     return warnings + worker.draw_jobs(run.path, jobs)
+
+
+def distinct(run: RunFolder) -> list[str]:
+    """Directions to draw: each that differs from its opposite by more than the sign."""
+    seen: set[tuple[tuple[str, str, float], ...]] = set()
+    out = []
+    for direction in run.drawn_directions:
+        lines = run.select("von_mises_max", direction=direction)
+        mark = tuple((m.arm, m.region, m.value) for m in lines)
+        if not mark or mark not in seen:
+            out.append(direction)
+        seen.add(mark)
+    return out
 
 
 def draw(
