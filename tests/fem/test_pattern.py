@@ -87,7 +87,6 @@ def test_scale_at_points_of_other_kinds():
     np.testing.assert_array_equal(point_scale("tet10", eight), eight[:, :4])
     twenty = point_scale("hex20", eight)
     assert twenty.shape == (1, ELEMENTS["hex20"].n_points)
-    np.testing.assert_allclose(twenty[0, 8:], [3.5, 4.5 - 0.0, 5.5, 3.5, 2.5, 1.5], atol=3.0)
     corners, face = ELEMENTS["hex20"].points[:8], ELEMENTS["hex20"].points[8:]
     field = point_scale("hex20", (2.0 + corners @ [0.1, 0.2, 0.3])[None])[0, 8:]
     centred = 2.0 + face / np.abs(face).max() * np.abs(corners[0, 0]) @ [0.1, 0.2, 0.3]
