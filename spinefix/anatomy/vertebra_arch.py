@@ -350,7 +350,8 @@ def _sweep_transverse(points: F64, plan: Plan, controls: Controls) -> None:
             grid = grid - 1.5 * (v**2 + w**2)[..., None] * along
         stations.append(grid)
         at.append(first + t * (last - first))
-    lead = 0.8 * (points[first, q, r] - points[first - 1, q, r])
+    outwards = _unit(points[first, q, r] - points[first - 1, q, r])
+    lead = outwards * float(np.linalg.norm(tip - middle)) / (last - first)
     spline = CubicSpline(at, np.stack(stations), bc_type=((1, lead), (2, np.zeros_like(lead))))
     points[first : last + 1, q, r] = spline(np.arange(first, last + 1))
 

@@ -101,7 +101,7 @@ class Body:
         beside = half_girth * np.maximum(self.lateral_edge(zeta)[:, None] - t, t - self.edges[4])
         beyond = self.dimensions["VBHp"] * (np.abs(zeta - middle) - 0.5 * (top - low))
         ends = np.clip(np.minimum(zeta, 1.0 - zeta) * self.dimensions["VBHp"] - self.shape.endplate_thickness, 0.0, 1.0)
-        height = _fade(beside, 3.0) * (_fade(beyond, 2.5) * ends)[:, None]
+        height = _fade(beside, 4.0) * (_fade(beyond, 3.5) * ends)[:, None]
         return np.asarray(self.shape.pedicle_fillet * height)
 
     def rim_height(self, x: F64, top: bool) -> F64:
@@ -165,7 +165,7 @@ def build_body(dimensions: Mapping[str, float], shape: ShapeParameters) -> Body:
     wall = wall[2]
     across = np.array([np.sin(shape.pedicle_angle), np.cos(shape.pedicle_angle)])
     reach = (wall - wall[medial]) @ across
-    wide = np.flatnonzero(reach[:medial] >= 1.03 * dimensions["PDW"])
+    wide = np.flatnonzero(reach[:medial] >= 1.07 * dimensions["PDW"])
     foremost = int(np.argmin(np.abs(wall[:, 0] + 0.14 * dimensions["EPDu"])))
     lateral = max(int(wide[-1]) if len(wide) else 0, foremost)
     edges = np.array([0.0, 0.5 * widest, widest, t[lateral], t[medial]])

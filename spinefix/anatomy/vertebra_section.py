@@ -204,7 +204,7 @@ def place_section(d: Divisions, outline: F64, shell: float, nucleus_area: float,
     nucleus = centre + np.sqrt(nucleus_area) * (outline - outline.mean(axis=1, keepdims=True))
     # The dorsal concavity fades towards the nucleus.
     nucleus = 0.5 * nucleus + 0.5 * _ellipse(nucleus, centre)
-    core, loop = _inner_square(d, centre + 0.64 * (nucleus - centre))
+    core, loop = _inner_square(d, centre + 0.72 * (nucleus - centre))
     parts = [core]
     for i in range(1, d.core + 1):
         t = i / d.core

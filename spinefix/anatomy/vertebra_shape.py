@@ -68,7 +68,7 @@ class ShapeParameters:
 
     transverse_height: float = _par(9.5, "mm", 5.0, 18.0, "assumed")
     transverse_thickness: float = _par(5.0, "mm", 3.0, 12.0, "assumed")
-    transverse_lead: float = _par(2.5, "mm", 0.0, 8.0, "root before the middle of the pillar; assumed")
+    transverse_lead: float = _par(4.0, "mm", 0.0, 8.0, "root before the middle of the pillar; assumed")
     transverse_sweep: float = _par(9.0, "mm", -5.0, 25.0, "tip behind the posterior wall; assumed")
     transverse_rise: float = _par(0.0, "mm", -8.0, 8.0, "tip above the pedicle axis; assumed")
 
@@ -106,9 +106,10 @@ _BY_LEVEL: dict[str, dict[str, float]] = {
         "pedicle_angle": 29.8,
         "spinous_angle": 40.0,
         "spinous_height": 12.0,
-        "transverse_sweep": 5.0,
-        "lamina_height": 17.0,
-        "transverse_lead": 3.0,
+        "transverse_sweep": 6.0,
+        "lamina_height": 18.0,
+        "lamina_slope": 12.0,
+        "transverse_lead": 0.0,
         "transverse_height": 12.0,
         "transverse_thickness": 8.0,
     },
@@ -118,7 +119,8 @@ _BY_LEVEL: dict[str, dict[str, float]] = {
 def shape_of(level: str) -> ShapeParameters:
     """Return the default shape of a level (``L1``..``L5``, ``T12``); other levels get that of L3."""
     values = {
-        k: math.radians(v) if k.endswith("_angle") else v for k, v in _BY_LEVEL.get(level, _BY_LEVEL["L3"]).items()
+        k: math.radians(v) if k.endswith(("_angle", "_slope")) else v
+        for k, v in _BY_LEVEL.get(level, _BY_LEVEL["L3"]).items()
     }
     return replace(ShapeParameters(), **values)
 
