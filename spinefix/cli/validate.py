@@ -12,6 +12,7 @@ from spinefix.cli import common
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from spinefix.anatomy.segment import Segment
     from spinefix.scenario.build import ArmModel, Specimen
     from spinefix.scenario.schema import Study
 
@@ -79,17 +80,79 @@ def _measures(arms: list[ArmModel]) -> Table:
 
 
 def _print_specimen(specimen: Specimen) -> None:
-    from spinefix.mesh.quality import scaled_jacobian
-
     record = specimen.record()
     click.echo(f"segment {', '.join(record['levels'])}: {record['elements']} elements, {record['nodes']} nodes")
-    worst = scaled_jacobian(specimen.segment.mesh).min()
-    click.echo(f"  least scaled Jacobian {worst:.3f} (1 is ideal, 0 unusable)")
-    for level, dimensions in record["dimensions_mm"].items():
-        click.echo(f"  {level}: " + ", ".join(f"{name} {value:.4g}" for name, value in dimensions.items()))
+    screen = common.console()
+    screen.print(_quality(specimen.segment))
+    if specimen.segment.disc_dimensions:
+        screen.print(_dimensions(specimen.segment))
+        _print_shape(specimen.segment)
     for lesion in record["lesions"]:
         numbers = ", ".join(f"{name} {_short(lesion[name])}" for name in ("volume_fraction", "centre", "radii"))
         click.echo(f"  {lesion['description']} ({numbers})\n    {lesion['source']}")
+
+
+def _quality(segment: Segment) -> Table:
+    """Scaled Jacobians by part, over all levels."""
+    import numpy as np
+    from rich.table import Table
+
+    from spinefix.mesh.quality import scaled_jacobian, volumes
+
+    jacobian, volume = scaled_jacobian(segment.mesh), volumes(segment.mesh)
+    table = Table(title="Scaled Jacobian (1 is ideal, 0 unusable)", title_justify="left")
+    for column in ("part", "elements", "least", "1st percentile", "median", "negative", "volume mm3"):
+        table.add_column(column, justify="left" if column == "part" else "right")
+    parts: dict[str, list[int]] = {"all": list(range(segment.mesh.n_cells))}
+    for name, cells in segment.mesh.cells.items():
+        part = name.partition(".")[2].removesuffix(".left").removesuffix(".right")
+        parts.setdefault(part, []).extend(cells.tolist())
+    for part, rows in parts.items():
+        j = jacobian[rows]
+        table.add_row(
+            part,
+            str(len(rows)),
+            f"{j.min():.3f}",
+            f"{np.percentile(j, 1):.3f}",
+            f"{np.median(j):.3f}",
+            str(int((j <= 0).sum())),
+            f"{volume[rows].sum():.0f}",
+        )
+    return table
+
+
+def _dimensions(segment: Segment) -> Table:
+    """Dimensions measured back on the mesh, with their error against the morphometry."""
+    from rich.table import Table
+
+    from spinefix.anatomy.measure import measure_segment
+
+    rows = measure_segment(segment)
+    names = list(dict.fromkeys(r.name for r in rows))
+    places = list(dict.fromkeys(r.level for r in rows))
+    table = Table(title="Measured on the mesh (error against the table)", title_justify="left")
+    table.add_column("dimension")
+    for place in places:
+        table.add_column(place, justify="right")
+    found = {(r.level, r.name): r for r in rows}
+    for name in names:
+        hits = [found.get((place, name)) for place in places]
+        table.add_row(name, *("" if h is None else f"{h.measured:.4g} ({100 * h.relative_error:+.1f} %)" for h in hits))
+    return table
+
+
+def _print_shape(segment: Segment) -> None:
+    """Symmetry, lordosis and the gaps of the facet joints."""
+    import math
+
+    from spinefix.anatomy.measure import facet_gaps, lordosis, symmetry_error
+
+    click.echo(f"  left-right symmetry: largest mismatch {symmetry_error(segment):.1e} mm")
+    for angle in lordosis(segment):
+        published = "" if math.isnan(angle.published) else f" (published {math.degrees(angle.published):.0f})"
+        click.echo(f"  lordosis {angle.name}: {math.degrees(angle.measured):.1f} deg{published}")
+    for gap in facet_gaps(segment):
+        click.echo(f"  {gap.name}: gap {gap.least:.2f} to {gap.most:.2f} mm, facing {gap.facing:.3f}")
 
 
 def _row(arm: ArmModel) -> tuple[str, ...]:

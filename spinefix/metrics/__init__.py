@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from spinefix.metrics.bench_test import f1717
 from spinefix.metrics.canal import canal
 from spinefix.metrics.context import Context, Row
 from spinefix.metrics.load_sharing import load_sharing
@@ -17,6 +18,7 @@ METRICS: tuple[Callable[[Context, str], Iterator[Row]], ...] = (
     beam_forces,
     load_sharing,
     canal,
+    f1717,
 )
 """All metrics; adding one is a function in a file of this package and a line here."""
 

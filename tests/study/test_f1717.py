@@ -1,6 +1,7 @@
 """The standard bench test of a posterior construct against its closed form."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,11 @@ import pytest
 from spinefix.analysis.solve import solve
 from spinefix.anatomy.blocks import f1717_closed_form
 from spinefix.model.core import Material
+from spinefix.results import table
 from spinefix.scenario.build import build_arm, build_specimen
+from spinefix.scenario.loader import load_study
 from spinefix.scenario.schema import Study
+from spinefix.study.run import run_study
 
 STIFF = 1e6  # N/mm^3: the interface of a screw that does not give
 
@@ -59,3 +63,14 @@ def test_rods_and_titanium_screws_with_rigid_blocks() -> None:
 
 def test_polyethylene_blocks_only_add_compliance() -> None:
     assert stiffness(rigid_blocks=False) < stiffness(rigid_blocks=True)
+
+
+def test_a_run_prints_closed_form_and_published_value_beside_its_own(tmp_path: Path) -> None:
+    study = load_study(Path(__file__).parents[2] / "scenarios" / "astm_f1717.yaml", ["outputs.pictures=false"])
+    assert run_study(study, Path("none.yaml"), tmp_path).exit_code == 0
+    rows = table.read(tmp_path / "metrics.csv")
+    value = {(r["arm"], r["metric"]): float(r["value"]) for r in rows if r["region"] == "whole"}
+    assert value["titanium_5_5", "f1717_closed_form_rigid_blocks"] == pytest.approx(37.3, rel=0.01)
+    assert value["titanium_6_0", "f1717_closed_form_rigid_blocks"] == pytest.approx(47.8, rel=0.01)
+    assert value["titanium_5_5", "f1717_published"] == 43.0
+    assert value["titanium_5_5", "axial_stiffness"] < value["titanium_5_5", "f1717_closed_form_rigid_blocks"]
