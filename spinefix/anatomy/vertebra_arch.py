@@ -98,7 +98,9 @@ def pedicle_centre(plan: Plan, controls: Controls) -> F64:
     patch = body.wall(body.patch_parameters(np.array([0.5]), middle), middle)[0, 0]
     root = -0.5 * max(plan.dimensions["EPDu"], plan.dimensions["EPDl"])
     y = controls.canal_half_width + 0.5 * controls.pedicle_width * np.cos(shape.pedicle_angle)
-    return np.array([root - 0.45 * shape.pedicle_length, y, patch[2] - 0.5])
+    # The medial end of a wide, oblique isthmus lies further back than its middle: keep it clear of the facet behind.
+    x = root - 0.45 * shape.pedicle_length + 0.35 * controls.pedicle_width * np.sin(shape.pedicle_angle)
+    return np.array([x, y, patch[2] - 0.5])
 
 
 def _draw(plan: Plan, controls: Controls) -> F64:
@@ -168,6 +170,7 @@ def _junction_centre(plan: Plan, controls: Controls) -> F64:
     lateral, forward, _ = pedicle_axes(shape)
     spare = max(controls.pedicle_width - _junction_width(plan, controls), 0.0)
     behind = 0.55 * shape.pedicle_length + 0.5 * shape.pillar_depth
+    behind += 0.35 * controls.pedicle_width * np.sin(shape.pedicle_angle)
     return np.asarray(pedicle_centre(plan, controls) - forward * behind - 0.5 * spare * lateral)
 
 

@@ -121,7 +121,7 @@ class Body:
         """Outline parameter of the root's lateral edge in the layers zeta: the root is rounded, not a rectangle."""
         low, middle, top = self.heights
         v = np.clip((zeta - middle) / (0.5 * (top - low)), -1.0, 1.0)
-        return np.asarray(self.edges[4] + (self.edges[3] - self.edges[4]) * (1.0 - 0.35 * v**2))
+        return np.asarray(self.edges[4] + (self.edges[3] - self.edges[4]) * (1.0 - 0.25 * v**2))
 
     def patch_parameters(self, u: F64, zeta: F64) -> F64:
         """Outline parameters (l, k) of the pedicle's root from its medial (u = 0) to its lateral edge (u = 1)."""
@@ -167,7 +167,7 @@ def build_body(dimensions: Mapping[str, float], shape: ShapeParameters) -> Body:
     reach = (wall - wall[medial]) @ across
     wide = np.flatnonzero(reach[:medial] >= 1.07 * dimensions["PDW"])
     foremost = int(np.argmin(np.abs(wall[:, 0] + 0.14 * dimensions["EPDu"])))
-    lateral = max(int(wide[-1]) if len(wide) else 0, foremost)
+    lateral = max(int(wide[-1]) if len(wide) else 0, foremost, 160)
     edges = np.array([0.0, 0.5 * widest, widest, t[lateral], t[medial]])
     return Body(dimensions, shape, edges, np.array([low, 0.5 * (low + top), top]))
 

@@ -46,7 +46,7 @@ class ShapeParameters:
     pedicle_slope: float = _par(math.radians(3.0), "rad", -0.2, 0.3, "caudal slope of the axis to the back; assumed")
     pedicle_length: float = _par(7.5, "mm", 4.0, 16.0, "posterior wall to articular pillar; assumed")
     pedicle_drop: float = _par(0.24, "-", 0.0, 1.0, "share of the free body height above the pedicle; assumed")
-    pedicle_fillet: float = _par(2.0, "mm", 0.0, 4.0, "body wall drawn out towards the pedicle; assumed")
+    pedicle_fillet: float = _par(1.5, "mm", 0.0, 4.0, "body wall drawn out towards the pedicle; assumed")
     pillar_depth: float = _par(11.0, "mm", 8.0, 16.0, "front to back at the pedicle; assumed")
     pars_width: float = _par(11.0, "mm", 6.0, 18.0, "assumed")
     pars_length: float = _par(7.0, "mm", 4.0, 14.0, "least height between pedicle and inferior facet; assumed")
