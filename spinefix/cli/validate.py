@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,8 @@ def _print_specimen(specimen: Specimen) -> None:
     screen = common.console()
     screen.print(_quality(specimen.segment))
     if specimen.segment.disc_dimensions:
-        screen.print(_dimensions(specimen.segment))
+        screen.print(_dimensions(specimen.segment, specimen.segment.levels, "Vertebrae"))
+        screen.print(_dimensions(specimen.segment, specimen.segment.discs(), "Discs"))
         _print_shape(specimen.segment)
     for lesion in record["lesions"]:
         numbers = ", ".join(f"{name} {_short(lesion[name])}" for name in ("volume_fraction", "centre", "radii"))
@@ -121,23 +123,22 @@ def _quality(segment: Segment) -> Table:
     return table
 
 
-def _dimensions(segment: Segment) -> Table:
+def _dimensions(segment: Segment, places: Sequence[str], what: str) -> Table:
     """Dimensions measured back on the mesh, with their error against the morphometry."""
     from rich.table import Table
 
     from spinefix.anatomy.measure import measure_segment
 
-    rows = measure_segment(segment)
-    names = list(dict.fromkeys(r.name for r in rows))
-    places = list(dict.fromkeys(r.level for r in rows))
-    table = Table(title="Measured on the mesh (error against the table)", title_justify="left")
-    table.add_column("dimension")
+    rows = [r for r in measure_segment(segment) if r.level in places]
+    table = Table(title=f"{what} measured on the mesh, error against the morphometry [%]", title_justify="left")
+    table.add_column("dimension", no_wrap=True)
     for place in places:
-        table.add_column(place, justify="right")
+        table.add_column(place, justify="right", no_wrap=True)
     found = {(r.level, r.name): r for r in rows}
-    for name in names:
+    for name in dict.fromkeys(r.name for r in rows):
         hits = [found.get((place, name)) for place in places]
-        table.add_row(name, *("" if h is None else f"{h.measured:.4g} ({100 * h.relative_error:+.1f} %)" for h in hits))
+        cells = ("" if h is None else f"{h.measured:.4g} {100 * h.relative_error:+.1f}" for h in hits)
+        table.add_row(name, *cells)
     return table
 
 
