@@ -1,0 +1,245 @@
+"""What finite-rotation analysis is made of: the configuration, and items that add forces and tangents.
+
+An item is anything that stores energy, carries or applies forces: solids, beams, cables, contact, loads. The solver
+(`spinefix.fem.newton`) knows nothing else about them.
+
+Tangents are taken in displacements and spins (rotations about fixed axes, `spinefix.fem.rotations`). There the second
+derivative of an energy is symmetric but for one term, -[m] x / 2 at each rotation, m being the whole moment that the
+energy exerts there. Items therefore add only the symmetric part; m is zero in equilibrium except where a moment is
+applied, and the load that applies it adds the missing 3 x 3 block (`PointLoads`). Newton's method thus keeps its
+quadratic convergence with symmetric factorizations.
+
+Source: Simo JC (1992), The (symmetric) Hessian for geometrically nonlinear models in solid mechanics, Comput Methods
+Appl Mech Eng 96:189-200.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from spinefix.fem import rotations
+from spinefix.fem.kinematics import cross_matrix
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+
+State = tuple[F64, ...]
+"""History variables of one item; never written to in place."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Where the structure is.
+
+    Parameters
+    ----------
+    u : (n_points, 3) float64 [mm]
+        Displacements.
+    R : (n_rot, 3, 3) float64
+        Rotation of each node that has one.
+    """
+
+    u: F64
+    R: F64
+
+    @classmethod
+    def rest(cls, n_points: int, n_rotations: int) -> Configuration:
+        """Return the undeformed configuration."""
+        return cls(np.zeros((n_points, 3)), np.tile(np.eye(3), (n_rotations, 1, 1)))
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of 3-component blocks: translations, then rotations."""
+        return len(self.u) + len(self.R)
+
+    def moved(self, step: F64) -> Configuration:
+        """Return the configuration after displacements and spins `step` (n_blocks, 3) [mm, rad]."""
+        n = len(self.u)
+        return Configuration(self.u + step[:n], rotations.exp(step[n:]) @ self.R)
+
+    def step_from(self, old: Configuration) -> F64:
+        """Return the displacements and spins (n_blocks, 3) that lead here from `old` (turns below pi)."""
+        return np.concatenate([self.u - old.u, rotations.log(self.R @ old.R.transpose(0, 2, 1))])
+
+    def vectors(self, near: F64) -> F64:
+        """Return displacements and rotation vectors (n_blocks, 3), rotations continued from `near` (n_blocks, 3)."""
+        return np.concatenate([self.u, rotations.log_near(self.R, near[len(self.u) :])])
+
+
+@dataclass(frozen=True)
+class Program:
+    """A quantity that changes with pseudo-time, linear in between, constant outside.
+
+    Parameters
+    ----------
+    times : (k,) float64, ascending
+    values : (k, ...) float64
+    """
+
+    times: F64
+    values: F64
+
+    @classmethod
+    def constant(cls, value: F64) -> Program:
+        """Return a program that never changes."""
+        return cls(np.zeros(1), np.asarray(value, np.float64)[None])
+
+    @classmethod
+    def ramp(cls, value: F64) -> Program:
+        """Return a program that grows from zero at time 0 to `value` at time 1."""
+        value = np.asarray(value, np.float64)
+        return cls(np.array([0.0, 1.0]), np.stack([np.zeros_like(value), value]))
+
+    def at(self, time: float) -> F64:
+        """Return the value at one time."""
+        i = int(np.clip(np.searchsorted(self.times, time), 1, max(len(self.times) - 1, 1)))
+        if len(self.times) == 1:
+            return np.asarray(self.values[0])
+        a, b = self.times[i - 1], self.times[i]
+        s = float(np.clip((time - a) / (b - a), 0.0, 1.0))
+        return np.asarray((1.0 - s) * self.values[i - 1] + s * self.values[i])
+
+
+@dataclass
+class Terms:
+    """What items add to.
+
+    Parameters
+    ----------
+    internal, external : (n_blocks, 3) float64 [N, N mm]
+        Gradient of the stored energy; applied forces and moments. Equilibrium: internal = external on all free dofs.
+    data : (nb, 3, 3) float64 or None
+        Blocks of the tangent in the pattern that the items' cliques make; None where no tangent is wanted.
+    loose : list of sparse (n_dof, n_dof)
+        Symmetric tangents whose pattern may change (contact), or that couple few dofs.
+    low_rank : list of (U, V), each (n_dof, k) float64
+        More tangent, U V^T; need not be symmetric. For loads that couple many dofs weakly.
+    """
+
+    internal: F64
+    external: F64
+    data: F64 | None = None
+    loose: list[sp.csr_array] = field(default_factory=list)
+    low_rank: list[tuple[F64, F64]] = field(default_factory=list)
+
+    @classmethod
+    def zeros(cls, n_blocks: int, n_entries: int | None = None) -> Terms:
+        """Return empty terms, with a tangent of `n_entries` blocks unless None."""
+        data = None if n_entries is None else np.zeros((n_entries, 3, 3))
+        return cls(np.zeros((n_blocks, 3)), np.zeros((n_blocks, 3)), data)
+
+    @property
+    def wants_tangent(self) -> bool:
+        """True if items shall add tangents."""
+        return self.data is not None
+
+
+class Item(Protocol):
+    """A contribution to the balance of forces."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        ...
+
+    def cliques(self) -> Sequence[I32]:
+        """Return tables (c, s) of coupled blocks for the pattern of the tangent; may be empty."""
+        ...
+
+    def start(self) -> State:
+        """Return the history variables of the undeformed state."""
+        ...
+
+    def evaluate(
+        self, x: Configuration, time: float, state: State, out: Terms, maps: Sequence[I32]
+    ) -> tuple[float, State]:
+        """Add forces, and the tangent if `out` wants it.
+
+        Parameters
+        ----------
+        x : Configuration
+        time : float
+            Pseudo-time of load programs.
+        state : State
+            At the last accepted increment.
+        out : Terms
+        maps : sequence of (c, s, s) int32
+            Place of each clique's blocks in `out.data`, one for each table of `cliques`.
+
+        Returns
+        -------
+        energy : float [N mm]
+            Stored energy; 0 for loads.
+        state : State
+            History variables in `x`; a new tuple, accepted only when the increment converges.
+
+        Raises
+        ------
+        ConvergenceError
+            The configuration cannot be evaluated (an inverted element); the solver takes a shorter step.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class PointLoads:
+    """Forces and moments on nodes.
+
+    Forces keep their direction, so they are conservative. A moment either keeps its axis in space or follows its node.
+    Neither is conservative; the tangent of both is exact, see the module's text: in spins a moment of fixed axis is
+    constant, which leaves the block -[M] x / 2 of the structure uncovered; a following one adds [M] x to that.
+
+    Parameters
+    ----------
+    name : str
+    force_blocks, moment_blocks : (f,), (m,) int32
+        Translation blocks and rotation blocks.
+    forces, moments : Program of (f, 3) [N], of (m, 3) [N mm]
+    first_rotation : int
+        Number of the first rotation block (the number of points).
+    follows : bool
+        Moments turn with their nodes.
+    """
+
+    name: str
+    force_blocks: I32
+    forces: Program
+    moment_blocks: I32
+    moments: Program
+    first_rotation: int
+    follows: bool = False
+
+    def cliques(self) -> Sequence[I32]:
+        """No coupling within the pattern."""
+        return ()
+
+    def start(self) -> State:
+        """No history."""
+        return ()
+
+    def evaluate(
+        self, x: Configuration, time: float, state: State, out: Terms, maps: Sequence[I32]
+    ) -> tuple[float, State]:
+        """See `Item.evaluate`."""
+        np.add.at(out.external, self.force_blocks, self.forces.at(time))
+        M = self.moments.at(time)
+        if self.follows:
+            M = np.einsum("bij,bj->bi", x.R[self.moment_blocks - self.first_rotation], M)
+        np.add.at(out.external, self.moment_blocks, M)
+        acting = np.flatnonzero(M.any(axis=1))
+        if out.wants_tangent and len(acting):
+            dofs = 3 * self.moment_blocks[acting, None] + np.arange(3)
+            block = (0.5 if self.follows else -0.5) * cross_matrix(M[acting])
+            U = np.zeros((3 * x.n_blocks, 3 * len(acting)))
+            V = np.zeros_like(U)
+            U[dofs.ravel(), np.arange(U.shape[1])] = 1.0
+            for i, rows in enumerate(dofs):
+                V[rows, 3 * i : 3 * i + 3] = block[i].T
+            out.low_rank.append((U, V))
+        return 0.0, ()
