@@ -11,9 +11,12 @@ import ctypes
 import importlib
 import importlib.metadata
 import importlib.util
+import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -37,6 +40,23 @@ MAX_REFINEMENTS = 4
 CONDITION_LIMIT = 1e12
 """Greatest estimated condition number after scaling to a unit diagonal: four digits are left there. A part that nothing
 holds gives more than 1e14, limited by round-off only."""
+
+
+_limit = threading.local()
+
+
+@contextmanager
+def thread_limit(threads: int) -> Iterator[None]:
+    """Let factorizations that this Python thread starts use at most `threads` threads each (PARDISO)."""
+    before = getattr(_limit, "threads", None)
+    _limit.threads = threads
+    try:
+        yield
+    finally:
+        if before is None:
+            del _limit.threads
+        else:
+            _limit.threads = before
 
 
 class NotPositiveDefinite(ConvergenceError):
@@ -137,7 +157,7 @@ class _Pardiso(_Backend):
         self._call_mkl = self._mkl.pardiso
         self._call_mkl.argtypes = None
         self._call_mkl.restype = None
-        self.threads = int(self._mkl.MKL_Get_Max_Threads())
+        self.threads = min(int(self._mkl.MKL_Get_Max_Threads()), getattr(_limit, "threads", 1 << 16))
         self.mtype = mtype
         self.method = f"pardiso mtype {mtype}"
         self._handle = np.zeros(64, np.int64)
@@ -176,7 +196,11 @@ class _Pardiso(_Backend):
         u = self._upper
         b, x = self._empty if b is None else b, self._empty if x is None else x
         matrix = (u.n, self._data, u.indptr, u.indices)
-        error = _call_pardiso(self._call_mkl, self._handle, self._iparm, self.mtype, phase, matrix, b, x)
+        self._mkl.MKL_Set_Num_Threads_Local(ctypes.c_int(self.threads))
+        try:
+            error = _call_pardiso(self._call_mkl, self._handle, self._iparm, self.mtype, phase, matrix, b, x)
+        finally:
+            self._mkl.MKL_Set_Num_Threads_Local(ctypes.c_int(0))
         if error == -4:
             row = int(self._iparm[29]) - 1
             raise NotPositiveDefinite(f"the matrix is not positive definite (breakdown at unknown {row} of {u.n})", row)

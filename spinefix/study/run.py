@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import numpy as np
 
 from spinefix.analysis.solve import solve
 from spinefix.errors import SpinefixError
+from spinefix.fem.linsolve import thread_limit
 from spinefix.metrics import Context, Row, evaluate
 from spinefix.metrics.stiffness import work_rotation
 from spinefix.metrics.stress import section_forces
@@ -42,6 +44,10 @@ COMPARISON_COLUMNS = (
     "mesh_error_source",
 )
 METRIC_COLUMNS = ("arm", "direction", "load_factor", "metric", "region", "value", "unit")
+SIDE_BY_SIDE = 60_000
+"""Elements of the largest segment whose arms are solved side by side: about 1.5 GB each, twice the middle mesh of five
+levels."""
+
 BEAM_COLUMNS = ("arm", "direction", "region", "s_mm", "axial_N", "shear_N", "torque_Nm", "bending_Nm")
 
 
@@ -115,9 +121,10 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     specimen = build_specimen(study)
     seconds["segment"] = time.perf_counter() - lap
     outcomes: list[ArmOutcome] = []
-    for i, name in enumerate(study.arms):
-        progress(f"solving {name}", i + 1, steps)
-        outcomes.append(run_arm(study, specimen, name, out))
+    progress(f"solving {len(study.arms)} arms", 1, steps)
+    for outcome in run_arms(study, specimen, out):
+        outcomes.append(outcome)
+        progress(f"solved {outcome.name}", len(outcomes), steps)
         write_tables(out, outcomes)
     add_ratios(outcomes)
     progress("estimating the mesh error", steps - 1, steps)
@@ -129,6 +136,25 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     write_manifest(study, specimen, run, {**seconds, "total": time.perf_counter() - start})
     progress("done", steps, steps)
     return run
+
+
+def run_arms(study: Study, specimen: Specimen, folder: Path | None) -> Iterator[ArmOutcome]:
+    """Run all arms and yield their outcomes in order, as soon as each and all before it are done.
+
+    Small models run side by side with a share of the cores each: assembly, metrics and output of one arm fill the
+    time in which another is factorized, and two factorizations of one thread each are faster than two in turn with
+    two threads. The memory of a fine mesh allows one at a time.
+    """
+    cores = provenance.machine()["cores"]
+    small = specimen.segment.mesh.n_cells <= SIDE_BY_SIDE
+    workers = max(1, min(cores, len(study.arms), 4)) if small else 1
+
+    def one(name: str) -> ArmOutcome:
+        with thread_limit(max(1, cores // workers)):
+            return run_arm(study, specimen, name, folder)
+
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(one, study.arms)
 
 
 def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) -> ArmOutcome:
@@ -172,7 +198,7 @@ def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) ->
 def solve_comparison(study: Study) -> list[ArmOutcome]:
     """Solve all arms for the comparison alone (another mesh of the same study); nothing is written."""
     specimen = build_specimen(study)
-    outcomes = [run_arm(study, specimen, name, None) for name in study.arms]
+    outcomes = list(run_arms(study, specimen, None))
     add_ratios(outcomes)
     return outcomes
 

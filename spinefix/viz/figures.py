@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -36,11 +37,12 @@ def render_figures(folder: Path | str) -> list[str]:
         `folder` is not a run folder.
     """
     run = read_run(folder)
-    warnings = charts.draw_all(run)
     directions = distinct(run)
     jobs = [worker.Job(str(run.figure(f"scene_{d}")), d) for d in directions]
     jobs += [worker.Job(str(run.figure(f"bone_{d}")), d, surface="bone") for d in directions[:1]]
-    return warnings + worker.draw_jobs(run.path, jobs)
+    with ThreadPoolExecutor(1) as pool:  # the charts are drawn here while children draw the scenes
+        scenes = pool.submit(worker.draw_jobs, run.path, jobs)
+        return charts.draw_all(run) + scenes.result()
 
 
 def distinct(run: RunFolder) -> list[str]:
