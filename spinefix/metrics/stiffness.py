@@ -28,7 +28,10 @@ def work_rotation(ctx: Context, case: str) -> tuple[float, float]:
 def vertebral_motion(ctx: Context, level: str, case: str) -> F64:
     """Rotation vector (3,) [rad] of the best-fit rigid motion of what is left of a vertebra, volume-weighted."""
     mesh = ctx.system.model.mesh
-    nodes = mesh.cell_nodes(mesh.select(level))
+    known = ctx.cache.setdefault("level_nodes", {})
+    if level not in known:
+        known[level] = mesh.cell_nodes(mesh.select(level))
+    nodes = known[level]
     u = ctx.solution.displacement(case)
     return best_fit_rotation(mesh.points[nodes], u[nodes], ctx.nodal_volume[nodes])[1]
 
