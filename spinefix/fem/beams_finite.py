@@ -72,20 +72,27 @@ class FiniteBeams:
         """No history."""
         return ()
 
-    def evaluate(
-        self, x: Configuration, time: float, state: State, out: Terms, maps: Sequence[I32]
-    ) -> tuple[float, State]:
+    def evaluate(self, x: Configuration, time: float, state: State, out: Terms, first: int) -> State:
         """See `spinefix.fem.items.Item.evaluate`."""
         frames = self.frames(x)
-        K = local_stiffness(self.points, self.group)[:, _LOCAL[:, None], _LOCAL]
+        K = self._stiffness()
         local = np.einsum("bij,bj->bi", K, frames.deformation)
         force, tangent = _global(frames, K, local, out.wants_tangent)
         np.add.at(out.internal, self.cliques()[0], force.reshape(-1, 4, 3))
         if out.data is not None:
             symmetric = 0.5 * (tangent + tangent.transpose(0, 2, 1))
             blocks = symmetric.reshape(-1, 4, 3, 4, 3).transpose(0, 1, 3, 2, 4)
-            scatter_blocks(np.ascontiguousarray(blocks), maps[0], out.data)
-        return float(0.5 * np.sum(local * frames.deformation)), ()
+            scatter_blocks(np.ascontiguousarray(blocks), out.pattern.maps[first], out.data)
+        return ()
+
+    def energy(self, x: Configuration, state: State) -> float:
+        """Return the strain energy [N mm]."""
+        deformation = self.frames(x).deformation
+        return float(0.5 * np.einsum("bi,bij,bj->", deformation, self._stiffness(), deformation))
+
+    def _stiffness(self) -> F64:
+        """Stiffness (b, 7, 7) against elongation and end rotations."""
+        return np.asarray(local_stiffness(self.points, self.group)[:, _LOCAL[:, None], _LOCAL])
 
     def frames(self, x: Configuration) -> _Frames:
         """Return frames and deformations in a configuration."""

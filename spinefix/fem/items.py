@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from spinefix.fem import rotations
 from spinefix.fem.kinematics import cross_matrix
+from spinefix.fem.pattern import BlockPattern
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -114,8 +115,10 @@ class Terms:
     ----------
     internal, external : (n_blocks, 3) float64 [N, N mm]
         Gradient of the stored energy; applied forces and moments. Equilibrium: internal = external on all free dofs.
+    pattern : BlockPattern
+        Made of the cliques of all items.
     data : (nb, 3, 3) float64 or None
-        Blocks of the tangent in the pattern that the items' cliques make; None where no tangent is wanted.
+        Blocks of the tangent in `pattern`; None where no tangent is wanted.
     loose : list of sparse (n_dof, n_dof)
         Symmetric tangents whose pattern may change (contact), or that couple few dofs.
     low_rank : list of (U, V), each (n_dof, k) float64
@@ -124,15 +127,17 @@ class Terms:
 
     internal: F64
     external: F64
+    pattern: BlockPattern
     data: F64 | None = None
     loose: list[sp.csr_array] = field(default_factory=list)
     low_rank: list[tuple[F64, F64]] = field(default_factory=list)
 
     @classmethod
-    def zeros(cls, n_blocks: int, n_entries: int | None = None) -> Terms:
-        """Return empty terms, with a tangent of `n_entries` blocks unless None."""
-        data = None if n_entries is None else np.zeros((n_entries, 3, 3))
-        return cls(np.zeros((n_blocks, 3)), np.zeros((n_blocks, 3)), data)
+    def zeros(cls, pattern: BlockPattern, *, tangent: bool) -> Terms:
+        """Return empty terms."""
+        n = pattern.n_blocks
+        data = np.zeros((len(pattern.indices), 3, 3)) if tangent else None
+        return cls(np.zeros((n, 3)), np.zeros((n, 3)), pattern, data)
 
     @property
     def wants_tangent(self) -> bool:
@@ -156,9 +161,7 @@ class Item(Protocol):
         """Return the history variables of the undeformed state."""
         ...
 
-    def evaluate(
-        self, x: Configuration, time: float, state: State, out: Terms, maps: Sequence[I32]
-    ) -> tuple[float, State]:
+    def evaluate(self, x: Configuration, time: float, state: State, out: Terms, first: int) -> State:
         """Add forces, and the tangent if `out` wants it.
 
         Parameters
@@ -169,14 +172,12 @@ class Item(Protocol):
         state : State
             At the last accepted increment.
         out : Terms
-        maps : sequence of (c, s, s) int32
-            Place of each clique's blocks in `out.data`, one for each table of `cliques`.
+        first : int
+            Number of this item's first clique table in ``out.pattern.maps``.
 
         Returns
         -------
-        energy : float [N mm]
-            Stored energy; 0 for loads.
-        state : State
+        State
             History variables in `x`; a new tuple, accepted only when the increment converges.
 
         Raises
@@ -184,6 +185,10 @@ class Item(Protocol):
         ConvergenceError
             The configuration cannot be evaluated (an inverted element); the solver takes a shorter step.
         """
+        ...
+
+    def energy(self, x: Configuration, state: State) -> float:
+        """Return the stored energy [N mm]; 0 for loads."""
         ...
 
 
@@ -223,9 +228,7 @@ class PointLoads:
         """No history."""
         return ()
 
-    def evaluate(
-        self, x: Configuration, time: float, state: State, out: Terms, maps: Sequence[I32]
-    ) -> tuple[float, State]:
+    def evaluate(self, x: Configuration, time: float, state: State, out: Terms, first: int) -> State:
         """See `Item.evaluate`."""
         np.add.at(out.external, self.force_blocks, self.forces.at(time))
         M = self.moments.at(time)
@@ -242,4 +245,8 @@ class PointLoads:
             for i, rows in enumerate(dofs):
                 V[rows, 3 * i : 3 * i + 3] = block[i].T
             out.low_rank.append((U, V))
-        return 0.0, ()
+        return ()
+
+    def energy(self, x: Configuration, state: State) -> float:
+        """Loads store nothing."""
+        return 0.0

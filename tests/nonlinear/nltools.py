@@ -22,18 +22,19 @@ def evaluate(item, x, time=1.0, tangent=False, state=None):
     """Residual (n_dof,), tangent (n_dof, n_dof) and energy of one item."""
     cliques = item.cliques()
     pattern = BlockPattern.build(x.n_blocks, cliques, threads=1)
-    terms = Terms.zeros(x.n_blocks, len(pattern.indices) if tangent else None)
-    energy, _ = item.evaluate(x, time, item.start() if state is None else state, terms, pattern.maps)
+    terms = Terms.zeros(pattern, tangent=tangent)
+    state = item.start() if state is None else state
+    item.evaluate(x, time, state, terms, 0)
     r = (terms.internal - terms.external).ravel()
     if not tangent:
-        return r, None, energy
+        return r, None, item.energy(x, state)
     n = 3 * x.n_blocks
     K = sp.bsr_array((terms.data, pattern.indices, pattern.indptr), shape=(n, n)).toarray()
     for more in terms.loose:
         K = K + more.toarray()
     for U, V in terms.low_rank:
         K = K + U @ V.T
-    return r, K, energy
+    return r, K, item.energy(x, state)
 
 
 def difference_tangent(item, x, h=1e-6, time=1.0):

@@ -5,7 +5,7 @@ import pytest
 from nltools import difference_tangent, evaluate, random_configuration
 
 from spinefix.fem import beams_finite, rotations
-from spinefix.fem.beams import BeamGroup, beam_axes, beam_stiffness, local_stiffness
+from spinefix.fem.beams import BeamGroup, beam_axes, beam_stiffness
 from spinefix.fem.items import Configuration
 from spinefix.fem.kinematics import cross_matrix
 
@@ -42,7 +42,7 @@ def test_full_tangent_of_one_beam():
     item = beams(POINTS[:2], CONN[:1])
     x = random_configuration(2, 2, amount=0.2, turn=0.1)
     frames = item.frames(x)
-    local = local_stiffness(POINTS[:2], item.group)[:, beams_finite._LOCAL[:, None], beams_finite._LOCAL]
+    local = item._stiffness()
     _, K = beams_finite._global(frames, local, np.einsum("bij,bj->bi", local, frames.deformation), True)
     order = np.concatenate([np.arange(3) + 3 * i for i in (0, 2, 1, 3)])
     K_fd = difference_tangent(item, x)[0][np.ix_(order, order)]
