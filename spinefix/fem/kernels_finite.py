@@ -1,0 +1,343 @@
+"""Finite-strain solid elements: kinematics, internal force and consistent tangent of many elements.
+
+An assembly runs in three steps over a chunk of elements: kinematics here, the constitutive law (its own kernel, over
+all integration points), and forces and tangents here again. Shape functions come in as tables, so one kernel serves
+all kinds.
+
+With spatial gradients g_a, Kirchhoff stress ``tau = F S F^T`` and the push-forward c of dS/dE, force and tangent are
+``f_ia = int tau_ij g_ja dV`` and ``K_ia,kb = int g_ja a_ijkl g_lb dV``, ``a_ijkl = c_ijkl + delta_ik tau_jl``, all over
+the volume at rest. The sum over points and j is one product of small matrices per element.
+
+Mean dilatation (Q1/P0 for hex8) evaluates the law at ``Fbar = (theta / J)^(1/3) F`` with theta the ratio of current to
+reference volume of the element. Forces and tangent are the first and second derivative of the energy
+``int W(Fbar) dV``; hence the tangent is symmetric. With ``t = tr tau / 3``, its sum ``m = int t dV`` over the element,
+the mean gradient ``G_a`` over the current volume v and
+``z_ij = (c_ijmm + 2 tau_ij) / 3 - (c_mmnn + 6 t) / 9 delta_ij``:
+
+- ``f_ia = int (tau_ij - t delta_ij) g_ja dV + m G_ia``;
+- a_ijkl gains ``t delta_jk delta_il + m J / v (delta_ij delta_kl - delta_jk delta_il) - delta_ij z_kl - z_ij delta_kl -
+  (c_mmnn + 6 t) / 9 delta_ij delta_kl``;
+- K gains ``r G^T + G r^T`` with ``r_ia = int z_ij g_ja dV + (int (c_mmnn + 6 t) / 9 dV - m) / 2 G_ia``.
+
+References
+----------
+Simo JC, Taylor RL, Pister KS (1985), Variational and projection methods for the volume constraint in finite
+deformation elasto-plasticity, Comput Methods Appl Mech Eng 51:177-208. Bonet J, Wood RD (2008), Nonlinear continuum
+mechanics for finite element analysis, 2nd ed., Cambridge, chapters 7 to 9.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spinefix.fem.kernels_solid import _clear, _invert, _jacobian, gradient_products
+from spinefix.jit import kernel
+
+STANDARD, MEAN_DILATATION = 0, 1
+
+FIRST, SECOND = (0, 1, 2, 0, 1, 0), (0, 1, 2, 1, 2, 2)
+"""Tensor indices of each Voigt component; also the pairs (i, k), i <= k, of the blocks of a tangent."""
+
+VOIGT = np.array([[0, 3, 5], [3, 1, 4], [5, 4, 2]])
+"""Voigt component of each pair of tensor indices."""
+
+
+@kernel
+def finite_kinematics(
+    points: Any,
+    conn: Any,
+    u: Any,
+    dN: Any,
+    w: Any,
+    formulation: int,
+    elements: Any,
+    out_g: Any,
+    out_F: Any,
+    out_dv: Any,
+    out_dv_now: Any,
+) -> Any:
+    """Spatial gradients and deformation gradients of `elements` at their integration points.
+
+    points, u (n, 3) [mm]; conn (e, m); dN (q, 3, m) reference gradients; w (q,); elements (t,) ids; out_g (t, r, m)
+    with row 3 q + i, r at least 3 q; out_F (t, q, 3, 3), that of the law (Fbar for mean dilatation); out_dv, out_dv_now
+    (t, q) volumes at rest and now [mm^3].
+    return  0, or 1 + id of the first element that is inside out at rest or now
+    """
+    m, nq = conn.shape[1], w.shape[0]
+    X, U = np.empty((m, 3)), np.empty((m, 3))
+    J, dU, inv, inv_now = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
+    for t in range(elements.shape[0]):
+        e = elements[t]
+        for a in range(m):
+            for i in range(3):
+                X[a, i] = points[conn[e, a], i]
+                U[a, i] = u[conn[e, a], i]
+        volume, volume_now = 0.0, 0.0
+        for q in range(nq):
+            _jacobian(X, dN[q], J)
+            _jacobian(U, dN[q], dU)
+            det = _invert(J, inv)
+            for d in range(3):
+                for i in range(3):
+                    J[d, i] += dU[d, i]
+            det_now = _invert(J, inv_now)
+            if not (det > 0.0 and det_now > 0.0):
+                return 1 + e
+            for i in range(3):
+                for j in range(3):
+                    h = dU[0, i] * inv[j, 0] + dU[1, i] * inv[j, 1] + dU[2, i] * inv[j, 2]
+                    out_F[t, q, i, j] = h + (1.0 if i == j else 0.0)
+                f0, f1, f2 = inv_now[i, 0], inv_now[i, 1], inv_now[i, 2]
+                for a in range(m):
+                    out_g[t, 3 * q + i, a] = f0 * dN[q, 0, a] + f1 * dN[q, 1, a] + f2 * dN[q, 2, a]
+            out_dv[t, q] = det * w[q]
+            out_dv_now[t, q] = det_now * w[q]
+            volume += out_dv[t, q]
+            volume_now += out_dv_now[t, q]
+        if formulation == MEAN_DILATATION:
+            for q in range(nq):
+                f = (volume_now / volume * out_dv[t, q] / out_dv_now[t, q]) ** (1.0 / 3.0)
+                for i in range(3):
+                    for j in range(3):
+                        out_F[t, q, i, j] *= f
+    return 0
+
+
+@kernel
+def push_stress(F: Any, S: Any, f: float, out_tau: Any) -> None:
+    """f F S F^T (6,)."""
+    for n in range(6):
+        i, j = FIRST[n], SECOND[n]
+        x = S[0] * F[j, 0] + S[3] * F[j, 1] + S[5] * F[j, 2]
+        y = S[3] * F[j, 0] + S[1] * F[j, 1] + S[4] * F[j, 2]
+        z = S[5] * F[j, 0] + S[4] * F[j, 1] + S[2] * F[j, 2]
+        out_tau[n] = f * (F[i, 0] * x + F[i, 1] * y + F[i, 2] * z)
+
+
+@kernel
+def _push_tangent(F: Any, C: Any, f: float, T: Any, X: Any, out_c: Any) -> None:
+    """f times the push-forward (6, 6) of a material tangent; T, X (6, 6) are work."""
+    for n in range(6):
+        i, j = FIRST[n], SECOND[n]
+        T[n, 0] = F[i, 0] * F[j, 0]
+        T[n, 1] = F[i, 1] * F[j, 1]
+        T[n, 2] = F[i, 2] * F[j, 2]
+        T[n, 3] = F[i, 0] * F[j, 1] + F[i, 1] * F[j, 0]
+        T[n, 4] = F[i, 1] * F[j, 2] + F[i, 2] * F[j, 1]
+        T[n, 5] = F[i, 0] * F[j, 2] + F[i, 2] * F[j, 0]
+    for i in range(6):
+        for j in range(6):
+            X[i, j] = f * (
+                T[i, 0] * C[0, j]
+                + T[i, 1] * C[1, j]
+                + T[i, 2] * C[2, j]
+                + T[i, 3] * C[3, j]
+                + T[i, 4] * C[4, j]
+                + T[i, 5] * C[5, j]
+            )
+    for i in range(6):
+        for j in range(i, 6):
+            s = X[i, 0] * T[j, 0] + X[i, 1] * T[j, 1] + X[i, 2] * T[j, 2]
+            s += X[i, 3] * T[j, 3] + X[i, 4] * T[j, 4] + X[i, 5] * T[j, 5]
+            out_c[i, j] = s
+            out_c[j, i] = s
+
+
+@kernel
+def _mean(g: Any, dv: Any, out_G: Any) -> Any:
+    """Mean gradient (3, m) of gradients g (3 q, m) with weights dv; return their sum."""
+    volume = 0.0
+    _clear(out_G)
+    for q in range(dv.shape[0]):
+        volume += dv[q]
+        for i in range(3):
+            for a in range(g.shape[1]):
+                out_G[i, a] += dv[q] * g[3 * q + i, a]
+    for i in range(3):
+        for a in range(g.shape[1]):
+            out_G[i, a] /= volume
+    return volume
+
+
+@kernel
+def _element_force(g: Any, tau: Any, dv_now: Any, formulation: int, G: Any, out_f: Any) -> Any:
+    """Nodal forces (3, m) of Kirchhoff stresses tau (q, 6), which hold the volume at rest.
+
+    For mean dilatation G (3, m) is set to the mean gradient.
+    return  sum of mean stresses m of mean dilatation and current volume; zeros otherwise
+    """
+    _clear(out_f)
+    m, volume = 0.0, 0.0
+    if formulation == MEAN_DILATATION:
+        volume = _mean(g, dv_now, G)
+    for q in range(tau.shape[0]):
+        t = 0.0
+        if formulation == MEAN_DILATATION:
+            t = (tau[q, 0] + tau[q, 1] + tau[q, 2]) / 3.0
+            m += t
+        for i in range(3):
+            x, y, z = tau[q, VOIGT[i, 0]], tau[q, VOIGT[i, 1]], tau[q, VOIGT[i, 2]]
+            if i == 0:
+                x -= t
+            elif i == 1:
+                y -= t
+            else:
+                z -= t
+            for a in range(g.shape[1]):
+                out_f[i, a] += x * g[3 * q, a] + y * g[3 * q + 1, a] + z * g[3 * q + 2, a]
+    if formulation == MEAN_DILATATION:
+        for i in range(3):
+            for a in range(g.shape[1]):
+                out_f[i, a] += m * G[i, a]
+    return m, volume
+
+
+@kernel
+def _point_rows(g: Any, c: Any, tau: Any, out_h: Any) -> None:
+    """out_h[j, p n + b] = sum_l a_ijkl g_lb for the pairs p = (i, k); g (3, n), out_h (3, 6 n)."""
+    n = g.shape[1]
+    for p in range(6):
+        i, k = FIRST[p], SECOND[p]
+        for j in range(3):
+            r = VOIGT[i, j]
+            x, y, z = c[r, VOIGT[k, 0]], c[r, VOIGT[k, 1]], c[r, VOIGT[k, 2]]
+            if i == k:
+                x += tau[VOIGT[j, 0]]
+                y += tau[VOIGT[j, 1]]
+                z += tau[VOIGT[j, 2]]
+            for b in range(n):
+                out_h[j, p * n + b] = x * g[0, b] + y * g[1, b] + z * g[2, b]
+
+
+@kernel
+def _add_dilatation_rows(g: Any, c: Any, tau: Any, swell: float, G: Any, z: Any, out_h: Any, out_rank: Any) -> Any:
+    """Add the mean-dilatation terms of a_ijkl at one point to the rows out_h, and z_ij g_ja to out_rank (3, m).
+
+    swell = m J dV / v; z (6,) is work.
+    return  (c_mmnn + 6 t) / 9
+    """
+    n = g.shape[1]
+    t = (tau[0] + tau[1] + tau[2]) / 3.0
+    total = 0.0
+    for i in range(6):
+        z[i] = (c[0, i] + c[1, i] + c[2, i] + 2.0 * tau[i]) / 3.0
+    total = (z[0] + z[1] + z[2]) / 3.0  # (c_mmnn + 2 tr tau) / 9
+    for i in range(3):
+        z[i] -= total
+    for i in range(3):
+        for j in range(3):
+            f = z[VOIGT[i, j]]
+            for a in range(n):
+                out_rank[i, a] += f * g[j, a]
+    for p in range(6):
+        i, k = FIRST[p], SECOND[p]
+        # delta_ij (swell - total) delta_kl - delta_ij z_kl, then - z_ij delta_kl, then (t - swell) delta_jk delta_il
+        x, y, w = -z[VOIGT[k, 0]], -z[VOIGT[k, 1]], -z[VOIGT[k, 2]]
+        f = swell - total
+        for b in range(n):
+            out_h[i, p * n + b] += x * g[0, b] + y * g[1, b] + w * g[2, b] + f * g[k, b]
+            out_h[k, p * n + b] += (t - swell) * g[i, b]
+        for j in range(3):
+            f = z[VOIGT[i, j]]
+            for b in range(n):
+                out_h[j, p * n + b] -= f * g[k, b]
+    return total
+
+
+@kernel
+def _add_rank(rank: Any, G: Any, out_M: Any) -> None:
+    """Add rank_ia G_kb + G_ia rank_kb to the blocks out_M[a, p n + b] of the pairs p = (i, k)."""
+    n = G.shape[1]
+    for p in range(6):
+        i, k = FIRST[p], SECOND[p]
+        for a in range(n):
+            x, y = rank[i, a], G[i, a]
+            for b in range(n):
+                out_M[a, p * n + b] += x * G[k, b] + y * rank[k, b]
+
+
+@kernel
+def _scatter(M: Any, nodes: Any, bmap: Any, first_row: int, last_row: int, out_data: Any) -> None:
+    """Add the blocks M[a, p n + b] of one element to the rows [first_row, last_row); exactly symmetric."""
+    n = nodes.shape[0]
+    for a in range(n):
+        if nodes[a] < first_row or nodes[a] >= last_row:
+            continue
+        for b in range(n):
+            block = out_data[bmap[a, b]]
+            low, high = (a, b) if a <= b else (b, a)
+            block[0, 0] += M[low, high]
+            block[1, 1] += M[low, n + high]
+            block[2, 2] += M[low, 2 * n + high]
+            block[0, 1] += M[a, 3 * n + b]
+            block[1, 2] += M[a, 4 * n + b]
+            block[0, 2] += M[a, 5 * n + b]
+            block[1, 0] += M[b, 3 * n + a]
+            block[2, 1] += M[b, 4 * n + a]
+            block[2, 0] += M[b, 5 * n + a]
+
+
+@kernel
+def assemble_finite(
+    conn: Any,
+    g: Any,
+    F: Any,
+    S: Any,
+    C: Any,
+    dv: Any,
+    dv_now: Any,
+    scale: Any,
+    formulation: int,
+    tangent: int,
+    elements: Any,
+    first_row: int,
+    last_row: int,
+    bmap: Any,
+    out_data: Any,
+    out_force: Any,
+) -> None:
+    """Add internal forces and, with tangent = 1, tangents of `elements` to the rows [first_row, last_row).
+
+    g (t, r, m), F (t, q, 3, 3), dv, dv_now (t, q) from `finite_kinematics`; S (t, q, 6), C (t, q, 6, 6) [MPa] from the
+    law; scale (e, q) [1]; elements (t,) ids; bmap (e, m, m) block numbers; out_data (nb, 3, 3) [N/mm]; out_force
+    (blocks, 3) [N].
+    """
+    m, nq = conn.shape[1], dv.shape[1]
+    rows = g.shape[1]
+    tau = np.empty((nq, 6))
+    c, T, X = np.empty((6, 6)), np.empty((6, 6)), np.empty((6, 6))
+    h = np.zeros((rows, 6 * m))
+    M = np.empty((m, 6 * m))
+    G, rank, f = np.empty((3, m)), np.empty((3, m)), np.empty((3, m))
+    z = np.empty(6)
+    for t in range(elements.shape[0]):
+        e = elements[t]
+        for q in range(nq):
+            push_stress(F[t, q], S[t, q], scale[e, q] * dv[t, q], tau[q])
+        pressure, volume = _element_force(g[t], tau, dv_now[t], formulation, G, f)
+        for a in range(m):
+            node = conn[e, a]
+            if node >= first_row and node < last_row:
+                for i in range(3):
+                    out_force[node, i] += f[i, a]
+        if tangent == 0:
+            continue
+        _clear(rank)
+        total = 0.0
+        for q in range(nq):
+            _push_tangent(F[t, q], C[t, q], scale[e, q] * dv[t, q], T, X, c)
+            _point_rows(g[t, 3 * q : 3 * q + 3], c, tau[q], h[3 * q : 3 * q + 3])
+            if formulation == MEAN_DILATATION:
+                swell = pressure * dv_now[t, q] / volume
+                total += _add_dilatation_rows(
+                    g[t, 3 * q : 3 * q + 3], c, tau[q], swell, G, z, h[3 * q : 3 * q + 3], rank
+                )
+        gradient_products(g[t], h, M)
+        if formulation == MEAN_DILATATION:
+            for i in range(3):
+                for a in range(m):
+                    rank[i, a] += 0.5 * (total - pressure) * G[i, a]
+            _add_rank(rank, G, M)
+        _scatter(M, conn[e], bmap[e], first_row, last_row, out_data)
