@@ -30,10 +30,6 @@ REFINEMENTS: dict[str, int] = {"coarse": 2, "middle": 3, "fine": 5}
 SUPPORTED = ("L1", "L2", "L3", "L4", "L5")
 """Levels that have a complete set of dimensions and discs on both sides."""
 
-_SPINOUS = {"L1": (24.0, 20.0), "L2": (27.0, 20.0), "L3": (31.0, 18.0), "L4": (36.0, 16.0), "L5": (43.0, 14.0)}
-"""Caudal slope [deg] and height at the tip [mm] of the spinous processes. Assumed: chosen so that neighbours in this
-lordosis leave 7-10 mm between them."""
-
 ONE_WAY = 0.5
 """Share of the stiffness of structures that work one way only (ligaments pull, facets press) in a law that works both
 ways: the same mean over two opposite motions. A modelling choice, not a measurement."""
@@ -275,11 +271,8 @@ def _vertebra(
     dimensions = library.plain(data[level])
     general = library.plain(library.shape_parameters())
     both = general["concavity_inferior"] + general["concavity_superior"]
-    slope, height = _SPINOUS[level]
     shape = replace(
         shape_of(level),
-        spinous_angle=math.radians(slope),
-        spinous_height=height,
         pedicle_angle=dimensions["pedicle_angle"],
         concavity_superior=above.hollow * general["concavity_superior"] / both,
         concavity_inferior=below.hollow * general["concavity_inferior"] / both,

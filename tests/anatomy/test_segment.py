@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinefix import library
-from spinefix.anatomy.builder import SUPPORTED, build_segment, stack
+from spinefix.anatomy.builder import ONE_WAY, SUPPORTED, build_segment, stack
 from spinefix.anatomy.measure import (
     facet_gaps,
     lordosis,
@@ -150,7 +150,7 @@ def test_seven_ligaments_with_plausible_stiffness(whole: Segment) -> None:
                 _, _, name, *side = bundle.name.split(".")
                 assert bool(side) == (name in paired)
                 assert len(bundle.nodes) >= 2 and (bundle.stiffness > 0.0).all()
-                total[name] = bundle.stiffness.sum()
+                total[name] = bundle.stiffness.sum() / ONE_WAY
         assert set(total) == {
             "anterior_longitudinal",
             "posterior_longitudinal",
@@ -226,10 +226,11 @@ def test_wrong_requests_say_how_to_repair(levels: list[str], n: int | str, dimen
 
 def test_shares_of_the_linear_law_scale_springs_alone(pair: Segment) -> None:
     n = 2 if len(pair.mesh.select("L3-L4.disc")) < 1000 else 3
-    half = build_segment(["L3", "L4"], n, ligament_share=0.5, facet_share=0.25)
-    assert np.array_equal(half.mesh.points, pair.mesh.points)
-    for a, b in zip(half.ligaments, pair.ligaments, strict=True):
-        assert a.stiffness == pytest.approx(0.5 * b.stiffness)
-    assert half.facet_joints[0].stiffness_normal == pytest.approx(0.25 * pair.facet_joints[0].stiffness_normal)
+    other = build_segment(["L3", "L4"], n, ligament_share=0.9, facet_share=0.25)
+    assert np.array_equal(other.mesh.points, pair.mesh.points)
+    for a, b in zip(other.ligaments, pair.ligaments, strict=True):
+        assert a.stiffness == pytest.approx(0.9 / ONE_WAY * b.stiffness)
+    normal = pair.facet_joints[0].stiffness_normal
+    assert other.facet_joints[0].stiffness_normal == pytest.approx(0.25 / ONE_WAY * normal)
     with pytest.raises(UsageError, match="ligament_share"):
         build_segment(["L3", "L4"], n, ligament_share=0.0)
