@@ -166,6 +166,9 @@ def _bundle(mesh: Mesh, disc: str, name: str, strands: Sequence[Strand], side: s
     else:
         used = [data["E_low"], data["area"]]
         length = np.linalg.norm(mesh.points[nodes[:, 0]] - mesh.points[nodes[:, 1]], axis=1)
+        if "length" in data:  # of fibres that insert beyond the edges between which they are drawn
+            used.append(data["length"])
+            length = np.maximum(length, data["length"].internal)
         stiffness = share * data["E_low"].internal * data["area"].internal / length
         law = _LAW
     source = "; ".join(library.citations({d.source for d in used}))
