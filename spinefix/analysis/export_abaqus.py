@@ -202,7 +202,7 @@ def _face_numbers(deck: Deck) -> dict[int, tuple[int, ...]]:
 
 def _materials(deck: Deck) -> Iterator[str]:
     for number, substance in enumerate(deck.substances, 1):
-        name = f"{set_name(substance.name)[:60]}_{number}"
+        name = f"M{number}_{set_name(substance.name)[:60]}"
         yield f"*MATERIAL, NAME={name}"
         yield from _elastic(substance)
         yield from _set("ELSET", f"E_{name}", deck.solids[substance.solids].cells[substance.members])
