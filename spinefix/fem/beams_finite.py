@@ -178,7 +178,7 @@ def _spin_of_frame(frames: _Frames) -> F64:
 
 
 def _change_of_spin(frames: _Frames, P: F64, m: F64) -> F64:
-    """Derivative of G^T m, at constant m (b, 3), with respect to displacements and spins, in local axes; (b, 12, 12)."""
+    """Derivative (b, 12, 12) of G^T m at constant m (b, 3) by displacements and spins, all in local axes."""
     q, q0, q1 = frames.q, frames.q0, frames.q1
     size, length = q[:, 1, None], frames.length[:, None]
     dq0, dq1 = -cross_matrix(q0) @ P[:, 0:3], -cross_matrix(q1) @ P[:, 3:6]

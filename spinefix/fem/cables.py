@@ -115,7 +115,7 @@ class Cables:
         """Unstressed lengths (s,) [mm]."""
         a, b = self.nodes.T
         rest = np.linalg.norm(self.points[b] - self.points[a], axis=1)
-        return rest if self.slack is None else rest + self.slack
+        return np.asarray(rest if self.slack is None else rest + self.slack)
 
     def cliques(self) -> Sequence[I32]:
         """Pairs of nodes."""

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from spinefix.errors import ConstraintError
@@ -318,9 +317,9 @@ class DistributedLoad:
     """A force and a moment on a reference point, spread over nodes that stay free to deform.
 
     The point moves with the best-fit rigid motion of its nodes (`best_fit_motion`). Nodal forces are conjugate to that
-    motion, ``f_i = w_i (F + a x R d_i)`` with ``J a = M``, ``J = tr P I - P`` and ``P = sum of w r_i (R d_i)^T`` (d and r
-    from the centroid to the node, at rest and now). So they sum up to F and M exactly in every configuration, and the
-    work of M is M times the spin of the reference point.
+    motion: ``f_i = w_i (F + a x R d_i)``, ``J a = M``, ``J = tr P I - P``, ``P = sum of w r_i (R d_i)^T``, where d and r
+    lead from the centroid to the node, at rest and now. So they sum up to F and M exactly in every configuration, and
+    the work of M is M times the spin of the reference point.
 
     Parameters
     ----------
@@ -404,7 +403,13 @@ class DistributedLoad:
         is J^-1 b, and the change of a is J^-1 ((turn + P [a]) spin - a c + g).
         """
         S = cross_matrix(s) * w[:, None, None]
-        V = np.concatenate([S.transpose(0, 2, 1), (w[:, None] * s)[:, :, None], ], axis=2)
+        V = np.concatenate(
+            [
+                S.transpose(0, 2, 1),
+                (w[:, None] * s)[:, :, None],
+            ],
+            axis=2,
+        )
         V = np.concatenate([V, (w * (s @ a))[:, None, None] * np.broadcast_to(np.eye(3), S.shape)], axis=2)
         spin = np.concatenate([Ji, np.zeros((3, 4))], axis=1)
         rest = np.concatenate([np.zeros((3, 3)), -a[:, None], np.eye(3)], axis=1)

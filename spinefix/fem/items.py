@@ -235,18 +235,29 @@ class PointLoads:
         if self.follows:
             M = np.einsum("bij,bj->bi", x.R[self.moment_blocks - self.first_rotation], M)
         np.add.at(out.external, self.moment_blocks, M)
-        acting = np.flatnonzero(M.any(axis=1))
-        if out.wants_tangent and len(acting):
-            dofs = 3 * self.moment_blocks[acting, None] + np.arange(3)
-            block = (0.5 if self.follows else -0.5) * cross_matrix(M[acting])
-            U = np.zeros((3 * x.n_blocks, 3 * len(acting)))
-            V = np.zeros_like(U)
-            U[dofs.ravel(), np.arange(U.shape[1])] = 1.0
-            for i, rows in enumerate(dofs):
-                V[rows, 3 * i : 3 * i + 3] = block[i].T
-            out.low_rank.append((U, V))
+        if out.wants_tangent and M.any():
+            self._add_tangent(M, out)
         return ()
 
     def energy(self, x: Configuration, state: State) -> float:
         """Loads store nothing."""
         return 0.0
+
+    def _add_tangent(self, M: F64, out: Terms) -> None:
+        """Add the unsymmetric blocks of moments M (m, 3).
+
+        The symmetric part of the whole tangent can be singular where the tangent is not (a rod bent by a half turn), so
+        a stiffness |M| at the loaded rotations goes into the sparse matrix and is taken off again in the low-rank part.
+        """
+        acting = np.flatnonzero(M.any(axis=1))
+        size = np.linalg.norm(M[acting], axis=1)
+        n = 3 * len(out.external)
+        dofs = (3 * self.moment_blocks[acting, None] + np.arange(3)).ravel()
+        block = (0.5 if self.follows else -0.5) * cross_matrix(M[acting]) - size[:, None, None] * np.eye(3)
+        U, V = np.zeros((n, len(dofs))), np.zeros((n, len(dofs)))
+        U[dofs, np.arange(len(dofs))] = 1.0
+        for i in range(len(acting)):
+            own = slice(3 * i, 3 * i + 3)
+            V[dofs[own], own] = block[i].T
+        out.low_rank.append((U, V))
+        out.loose.append(sp.csr_array(sp.coo_array((np.repeat(size, 3), (dofs, dofs)), shape=(n, n))))

@@ -79,9 +79,7 @@ def test_slave_map_and_geometric_stiffness_are_derivatives():
 
 def test_a_tie_without_gap_has_facet_weights():
     mesh, _ = two_boxes(gap=0.0)
-    nodes, masters, weights = cf.tie_weights(
-        mesh, Tie("bond", mesh.nodes["up.zmin"], mesh.facets["low.zmax"], 0.5)
-    )
+    nodes, masters, weights = cf.tie_weights(mesh, Tie("bond", mesh.nodes["up.zmin"], mesh.facets["low.zmax"], 0.5))
     assert (weights >= 0.0).all()
     assert np.allclose(np.einsum("sm,smi->si", weights, mesh.points[masters]), mesh.points[nodes])
     assert np.allclose(mesh.points[masters[weights > 0]][:, 2], 2.0)

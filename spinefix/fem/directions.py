@@ -1,0 +1,348 @@
+"""How a Newton step is found: full factorization, a stale one inside Krylov iterations, or BFGS updates of it.
+
+All three solve K d = -r with K = S + U V^T, S symmetric and sparse, U V^T of low rank (loads).
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from spinefix.errors import ConvergenceError
+from spinefix.fem import linsolve
+from spinefix.fem.equilibrium import Tangent
+
+F64 = NDArray[np.float64]
+
+Apply = Callable[[F64], F64]
+
+
+@dataclass
+class Work:
+    """What was spent.
+
+    Attributes
+    ----------
+    factorizations, solves : int
+        Factorizations; right-hand sides sent through a factor.
+    seconds_factorize, seconds_solve : float
+    method : str
+        Linear solver used.
+    note : str
+        Such as a fall-back to an indefinite factorization.
+    """
+
+    factorizations: int = 0
+    solves: int = 0
+    seconds_factorize: float = 0.0
+    seconds_solve: float = 0.0
+    method: str = ""
+    note: str = ""
+
+
+class _Factor:
+    """A factorization of S with the low-rank part by the formula of Sherman, Morrison and Woodbury."""
+
+    def __init__(self, solver: str, work: Work) -> None:
+        self.solver, self.work = solver, work
+        self._factor: linsolve.Factor | None = None
+        self._nnz = 0
+        self._Z: F64 = np.zeros((0, 0))
+        self._V: F64 = np.zeros((0, 0))
+        self._small: F64 = np.zeros((0, 0))
+
+    @property
+    def ready(self) -> bool:
+        """True once there is a factor."""
+        return self._factor is not None
+
+    def renew(self, tangent: Tangent) -> None:
+        """Factorize the tangent, with the analysis of the last one if the pattern is the same."""
+        began = time.perf_counter()
+        try:
+            self._renew(tangent.matrix)
+        except ConvergenceError:
+            self.release()
+            raise
+        self.work.factorizations += 1
+        self.work.seconds_factorize += time.perf_counter() - began
+        self._V, self._Z = tangent.V, np.zeros((len(tangent.V), 0))
+        if tangent.U.shape[1]:
+            self._Z = self._plain(tangent.U)
+            self._small = np.eye(tangent.U.shape[1]) + tangent.V.T @ self._Z
+
+    def _renew(self, K: csr_array) -> None:
+        if self._factor is not None and K.nnz == self._nnz:
+            try:
+                self._factor.refactorize(K)
+                self._tell()
+                return
+            except ValueError:
+                pass
+        self.release()
+        self._factor = linsolve.factorize(K, self.solver, allow_indefinite=True)
+        self._nnz = K.nnz
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._factor is not None:
+            self.work.method, self.work.note = self._factor.report.method, self._factor.report.note
+
+    def __call__(self, b: F64) -> F64:
+        """Return (S + U V^T)^-1 b."""
+        y = self._plain(b)
+        if self._Z.shape[1]:
+            y = y - self._Z @ np.linalg.solve(self._small, self._V.T @ y)
+        return y
+
+    def _plain(self, b: F64) -> F64:
+        if self._factor is None:
+            raise ConvergenceError("there is no factorization")
+        began = time.perf_counter()
+        y = self._factor.apply(b)
+        self.work.seconds_solve += time.perf_counter() - began
+        self.work.solves += b.size // len(b)
+        return y
+
+    def release(self) -> None:
+        """Free the factorization."""
+        if self._factor is not None:
+            self._factor.release()
+        self._factor = None
+
+
+class Direction(ABC):
+    """Finds steps; keeps a factorization between calls."""
+
+    def __init__(self, solver: str = "auto") -> None:
+        self.work = Work()
+        self._factor = _Factor(solver, self.work)
+
+    @abstractmethod
+    def find(self, residual: F64, tangent: Callable[[], Tangent]) -> F64:
+        """Return the step d (n_free,) from ``K d = -residual``; `tangent` assembles K when called."""
+
+    def learn(self, step: F64, change: F64) -> None:
+        """Take note of the change of the residual (n_free,) over a step (n_free,)."""
+        return
+
+    def restart(self) -> None:
+        """Forget what was learnt: a new increment begins or the last step was bad."""
+        return
+
+    def release(self) -> None:
+        """Free the factorization."""
+        self._factor.release()
+
+
+class FullNewton(Direction):
+    """Factorize the tangent at every iteration."""
+
+    def find(self, residual: F64, tangent: Callable[[], Tangent]) -> F64:
+        """See `Direction.find`."""
+        self._factor.renew(tangent())
+        return -self._factor(residual)
+
+
+@dataclass
+class _Cost:
+    """Running mean of seconds."""
+
+    mean: float = 0.0
+    count: int = 0
+
+    def add(self, seconds: float, times: int = 1) -> None:
+        """Book `times` events that took `seconds` together."""
+        total = self.mean * self.count + seconds
+        self.count += times
+        self.mean = total / max(self.count, 1)
+
+
+class FrozenKrylov(Direction):
+    """Full Newton tangent, solved by Krylov iterations with a stale factorization as preconditioner.
+
+    The factorization is renewed when the iterations of one step would cost more than `share` of it. Linear tolerances
+    follow the decrease of the residual, so that early steps are not solved too well.
+
+    Source of the tolerance: Eisenstat SC, Walker HF (1996), Choosing the forcing terms in an inexact Newton method,
+    SIAM J Sci Comput 17:16-32, choice 2.
+    """
+
+    def __init__(self, solver: str = "auto", share: float = 0.5) -> None:
+        super().__init__(solver)
+        self.share = share
+        self._last = 0.0
+        self._renew_next = False
+        self._iteration = _Cost()
+
+    def restart(self) -> None:
+        """See `Direction.restart`."""
+        self._last = 0.0
+
+    def find(self, residual: F64, tangent: Callable[[], Tangent]) -> F64:
+        """See `Direction.find`."""
+        K = tangent()
+        size = float(np.linalg.norm(residual))
+        ratio = min(size / self._last, 1.0) if self._last > 0.0 else 0.1
+        self._last = size
+        if self._renew_next or not self._factor.ready:
+            self._renew_next = False
+            self._factor.renew(K)
+            return -self._factor(residual)
+        tolerance = float(np.clip(0.9 * ratio**2, 1e-6, 1e-2))
+        began = time.perf_counter()
+        step, iterations = self._krylov(K, -residual, tolerance, self._most_iterations())
+        seconds = time.perf_counter() - began
+        self._iteration.add(seconds, max(iterations, 1))
+        self._renew_next = seconds > self.share * self._price()
+        if step is None:
+            self._renew_next = False
+            self._factor.renew(K)
+            return -self._factor(residual)
+        return step
+
+    def _price(self) -> float:
+        """Mean seconds of a factorization."""
+        return self.work.seconds_factorize / max(self.work.factorizations, 1)
+
+    def _most_iterations(self) -> int:
+        if not self._iteration.count:
+            return 30
+        return int(np.clip(2.0 * self._price() / self._iteration.mean, 5, 60))
+
+    def _krylov(self, K: Tangent, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
+        """Solve by conjugate gradients, or GMRES where loads make K unsymmetric; None if that takes too long."""
+        if K.U.shape[1]:
+            return gmres(K.__matmul__, self._factor, b, tolerance, most)
+        return conjugate_gradients(K.__matmul__, self._factor, b, tolerance, most)
+
+
+def conjugate_gradients(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
+    """Return x with ``|A x - b| <= tolerance |b|`` and the iterations; None for x after `most` of them.
+
+    Directions of negative curvature end it as well: neither A nor its preconditioner need be positive definite then.
+    """
+    x, r = np.zeros_like(b), b.copy()
+    z = precondition(r)
+    p, rz = z, float(r @ z)
+    goal = tolerance * float(np.linalg.norm(b))
+    for i in range(1, most + 1):
+        Ap = A(p)
+        curvature = float(p @ Ap)
+        if not (curvature > 0.0 and rz > 0.0):
+            return None, i
+        alpha = rz / curvature
+        x += alpha * p
+        r -= alpha * Ap
+        if np.linalg.norm(r) <= goal:
+            return x, i
+        z = precondition(r)
+        rz, old = float(r @ z), rz
+        p = z + (rz / old) * p
+    return None, most
+
+
+def gmres(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
+    """As `conjugate_gradients` for any matrix; right preconditioned, without restarts."""
+    size = float(np.linalg.norm(b))
+    if size == 0.0:
+        return np.zeros_like(b), 0
+    basis, images = [b / size], []
+    H = np.zeros((most + 1, most))
+    rhs = np.zeros(most + 1)
+    rhs[0] = size
+    for j in range(most):
+        z = precondition(basis[j])
+        images.append(z)
+        w = A(z)
+        for _ in range(2):  # orthogonalize twice
+            for i, v in enumerate(basis):
+                h = float(v @ w)
+                H[i, j] += h
+                w = w - h * v
+        H[j + 1, j] = float(np.linalg.norm(w))
+        y, *_ = np.linalg.lstsq(H[: j + 2, : j + 1], rhs[: j + 2], rcond=None)
+        rest = float(np.linalg.norm(H[: j + 2, : j + 1] @ y - rhs[: j + 2]))
+        if rest <= tolerance * size:
+            return np.asarray(sum(c * v for c, v in zip(y, images, strict=True))), j + 1
+        if H[j + 1, j] <= 1e-14 * size:
+            return None, j + 1
+        basis.append(w / H[j + 1, j])
+    return None, most
+
+
+@dataclass
+class Updates:
+    """Pairs of steps and changes of the residual, newest last (limited-memory BFGS)."""
+
+    steps: list[F64] = field(default_factory=list)
+    changes: list[F64] = field(default_factory=list)
+
+    def inverse(self, apply: Apply, r: F64) -> F64:
+        """Return H r for the inverse H that `apply` gives, updated by all pairs (two-loop recursion).
+
+        Source: Nocedal J (1980), Updating quasi-Newton matrices with limited storage, Math Comput 35:773-782.
+        """
+        r = r.copy()
+        alphas = []
+        for s, y in zip(reversed(self.steps), reversed(self.changes), strict=True):
+            a = float(s @ r) / float(s @ y)
+            alphas.append(a)
+            r -= a * y
+        z = apply(r)
+        for (s, y), a in zip(zip(self.steps, self.changes, strict=True), reversed(alphas), strict=True):
+            z += s * (a - float(y @ z) / float(s @ y))
+        return z
+
+
+class BFGS(Direction):
+    """A stale factorization corrected by what the residual did over the last steps; no tangent in between.
+
+    The factorization is renewed at the start of each increment if `each_increment`, after `most` updates, and when the
+    solver asks for it. Steps along which the residual does not grow (negative curvature) are not learnt from.
+
+    Source: Matthies H, Strang G (1979), The solution of nonlinear finite element equations, Int J Numer Methods Eng
+    14:1613-1626.
+    """
+
+    def __init__(self, solver: str = "auto", most: int = 12, *, each_increment: bool = True) -> None:
+        super().__init__(solver)
+        self.most, self.each_increment = most, each_increment
+        self._updates = Updates()
+        self._stale = True
+
+    def restart(self) -> None:
+        """See `Direction.restart`."""
+        self._stale = self._stale or self.each_increment
+        if self._stale:
+            self._updates = Updates()
+
+    def find(self, residual: F64, tangent: Callable[[], Tangent]) -> F64:
+        """See `Direction.find`."""
+        if self._stale or not self._factor.ready or len(self._updates.steps) >= self.most:
+            self._updates = Updates()
+            self._factor.renew(tangent())
+            self._stale = False
+        return -self._updates.inverse(self._factor, residual)
+
+    def learn(self, step: F64, change: F64) -> None:
+        """See `Direction.learn`."""
+        if float(step @ change) > 0.0:
+            self._updates.steps.append(step)
+            self._updates.changes.append(change)
+        else:
+            self._stale = True
+
+
+STRATEGIES: dict[str, Callable[[str], Direction]] = {
+    "newton": FullNewton,
+    "krylov": FrozenKrylov,
+    "bfgs": BFGS,
+}
+"""Strategies by name; each takes the name of the linear solver."""

@@ -1,0 +1,253 @@
+"""The balance of forces of all items on the free dofs, and its tangent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import bsr_array, csr_array
+
+from spinefix.errors import ConvergenceError
+from spinefix.fem.constraints import _extract
+from spinefix.fem.couplings_finite import FiniteConstraints
+from spinefix.fem.items import Configuration, Item, State, Terms
+from spinefix.fem.pattern import BlockPattern
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """The derivative of the residual: matrix + U V^T on the free dofs.
+
+    Parameters
+    ----------
+    matrix : csr (n_free, n_free), symmetric
+    U, V : (n_free, k) float64
+    by_motion : (n_free,) float64
+        Change of the residual by the prescribed motion that the evaluation was asked about.
+    """
+
+    matrix: csr_array
+    U: F64
+    V: F64
+    by_motion: F64
+
+    def __matmul__(self, v: F64) -> F64:
+        return np.asarray(self.matrix @ v + self.U @ (self.V.T @ v))
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Forces in one configuration.
+
+    Parameters
+    ----------
+    x : Configuration
+    residual : (n_free,) float64 [N, N mm]
+        Internal less external forces on the free dofs; zero in equilibrium.
+    gradient : (n_blocks, 3) float64 [N, N mm]
+        The same on all blocks, before slaves are carried to masters.
+    external, reactions : (n_blocks, 3) float64 [N, N mm]
+        Applied loads; forces that the supports exert.
+    states : tuple of State
+        New history variables of each item.
+    """
+
+    x: Configuration
+    residual: F64
+    gradient: F64
+    external: F64
+    reactions: F64
+    states: tuple[State, ...]
+
+
+class Problem:
+    """Items and constraints.
+
+    Parameters
+    ----------
+    points : (n, 3) float64 [mm]
+    rotation_index : (n,) int32
+    constraints : FiniteConstraints
+    items : sequence of Item
+    threads : int, optional
+        For the assembly of solids; see `BlockPattern.build`.
+
+    Attributes
+    ----------
+    size : float [mm]
+        Largest extent of the points; the lever that makes forces of moments in norms.
+    """
+
+    def __init__(
+        self,
+        points: F64,
+        rotation_index: I32,
+        constraints: FiniteConstraints,
+        items: Sequence[Item],
+        *,
+        threads: int | None = None,
+    ) -> None:
+        self.points, self.rotation_index = np.asarray(points, np.float64), np.asarray(rotation_index)
+        self.constraints, self.items = constraints, tuple(items)
+        cliques = [tuple(item.cliques()) for item in items]
+        self._first = np.concatenate([[0], np.cumsum([len(c) for c in cliques])]).astype(int).tolist()
+        tables = [table for c in cliques for table in c]
+        self.pattern = BlockPattern.build(constraints.n_blocks, tables, threads=threads)
+        self.size = float(np.ptp(self.points, axis=0).max())
+        self._reduction = _Reduction(constraints)
+
+    @property
+    def free(self) -> I32:
+        """Numbers of the free dofs."""
+        return self.constraints.dofs.free
+
+    def start(self) -> tuple[Configuration, tuple[State, ...]]:
+        """Return the undeformed configuration and the states of all items."""
+        c = self.constraints
+        return Configuration.rest(c.n_points, c.n_rotations), tuple(item.start() for item in self.items)
+
+    def moved(self, x: Configuration, dq: F64, motion: F64 | None = None) -> Configuration:
+        """Return the configuration after a step of the free dofs (n_free,) and of fixed ones (n_blocks, 3)."""
+        step = np.zeros((x.n_blocks, 3)) if motion is None else motion.copy()
+        step.reshape(-1)[self.free] += dq
+        return self.constraints.place(x.moved(step))
+
+    def prescribed(self, x: Configuration, time: float) -> F64:
+        """Return the step (n_blocks, 3) of the fixed dofs to where they belong at a time."""
+        return self.constraints.prescribed(x, time, self.rotation_index)
+
+    def energy(self, x: Configuration, states: tuple[State, ...]) -> float:
+        """Return the energy [N mm] that all items store."""
+        return sum(item.energy(x, state) for item, state in zip(self.items, states, strict=True))
+
+    def evaluate(self, x: Configuration, time: float, states: tuple[State, ...]) -> Balance:
+        """Return the balance of forces in a configuration with slaves in place.
+
+        Parameters
+        ----------
+        x : Configuration
+        time : float
+        states : tuple of State
+            At the last accepted increment.
+
+        Raises
+        ------
+        ConvergenceError
+            An item cannot be evaluated there, or a force is not finite.
+        """
+        out, new = self._terms(x, time, states, tangent=False)
+        gradient = out.internal - out.external
+        dofs = self.constraints.dofs
+        flat = gradient.ravel()
+        on_masters = flat + self.constraints.slave_map(x).T @ flat[dofs.slave]
+        reactions = np.zeros_like(flat)
+        reactions[dofs.fixed] = on_masters[dofs.fixed]
+        return Balance(x, on_masters[dofs.free], gradient, out.external, reactions.reshape(-1, 3), new)
+
+    def tangent(self, x: Configuration, time: float, states: tuple[State, ...], motion: F64 | None = None) -> Tangent:
+        """Return the derivative of the residual; arguments as in `evaluate`.
+
+        Parameters
+        ----------
+        motion : (n_blocks, 3) float64, optional
+            A step of the fixed dofs for `Tangent.by_motion`.
+        """
+        out, _ = self._terms(x, time, states, tangent=True)
+        return self._reduction(x, out, motion)
+
+    def _terms(
+        self, x: Configuration, time: float, states: tuple[State, ...], *, tangent: bool
+    ) -> tuple[Terms, tuple[State, ...]]:
+        out = Terms.zeros(self.pattern, tangent=tangent)
+        new = tuple(
+            item.evaluate(x, time, state, out, first)
+            for item, state, first in zip(self.items, states, self._first, strict=False)
+        )
+        if not (np.isfinite(out.internal).all() and np.isfinite(out.external).all()):
+            raise ConvergenceError("a force is not finite")
+        return out, new
+
+
+class _Reduction:
+    """T^T K T with a pattern that stays the same from call to call, so that factorizations can reuse their analysis."""
+
+    def __init__(self, constraints: FiniteConstraints) -> None:
+        self.constraints = constraints
+        n = len(constraints.dofs.free)
+        self._structure = csr_array((n, n))
+        self._keys: I64 = np.zeros(0, np.int64)
+        self._inner: I64 = np.zeros(0, np.int64)
+
+    def __call__(self, x: Configuration, terms: Terms, motion: F64 | None) -> Tangent:
+        pattern, dofs = terms.pattern, self.constraints.dofs
+        n = 3 * pattern.n_blocks
+        K: bsr_array = bsr_array((terms.data, pattern.indices, pattern.indptr), shape=(n, n))
+        loose = list(terms.loose)
+        if len(self.constraints.bodies.node):
+            loose.append(self.constraints.geometric(x, terms.internal - terms.external))
+        slaves = self.constraints.slave_map(x)
+        C = csr_array(slaves[:, dofs.free])
+        matrix = self._fill(_extract(K, dofs.free, dofs.free), self._more(K, C, loose))
+
+        def reduce(f: F64) -> F64:
+            return np.asarray(f[dofs.free] + C.T @ f[dofs.slave])
+
+        none = np.zeros((len(dofs.free), 0))
+        U = np.hstack([none, *(reduce(u) for u, _ in terms.low_rank)])
+        V = np.hstack([none, *(reduce(v) for _, v in terms.low_rank)])
+        by_motion = np.zeros(len(dofs.free))
+        if motion is not None and motion.any():
+            step = motion.ravel().copy()
+            step[dofs.slave] = slaves @ step
+            by_motion = reduce(K @ step + sum((m @ step for m in loose), np.zeros(n)))
+        return Tangent(matrix, U, V, by_motion)
+
+    def _more(self, K: bsr_array, C: csr_array, loose: Sequence[csr_array]) -> csr_array:
+        """What slaves and loose tangents add to the block of the free dofs."""
+        dofs = self.constraints.dofs
+        out = csr_array((len(dofs.free), len(dofs.free)))
+        if len(dofs.slave):
+            one_sided = C.T @ _extract(K, dofs.slave, dofs.free)
+            out = one_sided + one_sided.T + C.T @ _extract(K, dofs.slave, dofs.slave) @ C
+        for m in loose:
+            m = csr_array(m)
+            ff, sf = m[dofs.free][:, dofs.free], C.T @ m[dofs.slave][:, dofs.free]
+            out = out + ff + sf + sf.T + C.T @ m[dofs.slave][:, dofs.slave] @ C
+        return csr_array(out)
+
+    def _fill(self, inner: csr_array, more: csr_array) -> csr_array:
+        """Return inner + more in the kept pattern, which grows when an entry is new."""
+        n = inner.shape[0]
+        if not len(self._keys):
+            self._grow(inner, more)
+        row = np.repeat(np.arange(n, dtype=np.int64), np.diff(more.indptr))
+        keys = row * n + more.indices
+        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        if len(keys) and not np.array_equal(self._keys[at], keys):
+            self._grow(inner, more)
+            at = np.searchsorted(self._keys, keys)
+        data = np.zeros(len(self._keys))
+        data[self._inner] = inner.data
+        np.add.at(data, at, more.data)
+        return csr_array((data, self._structure.indices, self._structure.indptr), shape=(n, n))
+
+    def _grow(self, inner: csr_array, more: csr_array) -> None:
+        """Let the pattern hold the entries of both, and those that it held already."""
+        n = inner.shape[0]
+
+        def ones(m: csr_array) -> csr_array:
+            return csr_array((np.ones(len(m.data)), m.indices, m.indptr), shape=(n, n))
+
+        total = ones(inner) + ones(more) + ones(self._structure)
+        total.sort_indices()
+        row = np.repeat(np.arange(n, dtype=np.int64), np.diff(total.indptr))
+        self._structure = total
+        self._keys = row * n + total.indices
+        row = np.repeat(np.arange(n, dtype=np.int64), np.diff(inner.indptr))
+        self._inner = np.searchsorted(self._keys, row * n + inner.indices)
