@@ -179,23 +179,25 @@ def _rise(
     """Outward height [mm] over `bed.origin`, at the screws of each level, of a straight line that rests on the bone.
 
     The line touches the most prominent bone of either vertebra; where bone between still stands above it, it is lifted
-    as a whole. Bone counts within `reach` [mm] of the `lanes` and between the screws.
+    as a whole. Bone counts within `reach` [mm] of the `lanes` and between the ends of plate or rods.
     """
     heights = {level: float(np.mean([(e - bed.origin) @ bed.axis for e in here])) for level, here in entries.items()}
     bone = {}
     for level in entries:
-        mesh_points = surface(segment.mesh, f"{level}.body", f"{level}.endplate").reshape(-1, 3)
+        parts = [f"{level}.{part}" for part in ("body", "endplate", "pedicle")]
+        mesh_points = surface(segment.mesh, *parts).reshape(-1, 3)
         local = (np.concatenate([mesh_points, entries[level]]) - bed.origin) @ np.column_stack(
             [bed.axis, bed.across, bed.outward]
         )
-        between = (local[:, 0] > min(heights.values()) - 1e-6) & (local[:, 0] < max(heights.values()) + 1e-6)
+        first, last = min(heights.values()) - OVERHANG_MM, max(heights.values()) + OVERHANG_MM
+        between = (local[:, 0] > first) & (local[:, 0] < last)
         beneath = np.any([np.abs(local[:, 1] - lane) < reach for lane in lanes], axis=0)
         own = np.arange(len(local)) >= len(mesh_points)
         bone[level] = local[(between & beneath) | own][:, [0, 2]]
     rise = {level: float(points[:, 1].max()) for level, points in bone.items()}
     (low, low_rise), (high, high_rise) = sorted((heights[level], rise[level]) for level in entries)
     along, outward = np.concatenate(list(bone.values())).T
-    line = low_rise + (high_rise - low_rise) * np.clip((along - low) / (high - low), 0.0, 1.0)
+    line = low_rise + (high_rise - low_rise) * (along - low) / (high - low)
     lift = max(0.0, float((outward - line).max()))
     return {level: height + lift for level, height in rise.items()}
 

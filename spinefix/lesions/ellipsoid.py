@@ -30,7 +30,7 @@ SIDES: dict[str, tuple[int, float]] = {
 """Side of the body -> axis of the vertebral frame and sign of the outward direction."""
 
 BREACH_SHARE = 0.05
-"""Assumed: a wall counts as breached when at least this fraction of its shell is replaced."""
+"""Assumed: a wall counts as breached when at least this fraction of its shell is replaced, somewhere wholly."""
 
 
 class EllipsoidalLesion(Spec):
@@ -153,9 +153,8 @@ def ellipsoid_coverage(segment: Segment, lesion: EllipsoidalLesion) -> tuple[F64
         raise ScenarioError(
             [f"lesion.level = {lesion.level}: not in the segment; its levels are {', '.join(segment.levels)}"]
         )
-    coarse = _body(segment, lesion, samples=100_000)
-    ellipsoid = _placed(coarse, lesion)
     body = _body(segment, lesion, samples=500_000)
+    ellipsoid = _placed(body, lesion)
     inside, scale = _fill(body, ellipsoid, lesion)
     part = body.samples.coverage(inside)
     coverage = np.zeros((segment.mesh.n_cells, 8))
@@ -263,7 +262,7 @@ def _placed(body: _Body, lesion: EllipsoidalLesion) -> _Ellipsoid:
     def breached(t: float) -> bool:
         inside, _ = _fill(body, moved(t), lesion)
         part = body.samples.coverage(inside)
-        return all(_share(body, part, side) >= BREACH_SHARE for side in lesion.cortical_breach)
+        return all(_share(body, part, side) >= BREACH_SHARE and _open(body, part, side) for side in lesion.cortical_breach)
 
     if breached(0.0):
         return start
@@ -279,6 +278,11 @@ def _placed(body: _Body, lesion: EllipsoidalLesion) -> _Ellipsoid:
         middle = (low + high) / 2.0
         low, high = (low, middle) if breached(middle) else (middle, high)
     return moved(high)
+
+
+def _open(body: _Body, part: F64, side: str) -> bool:
+    """True when the shell of one wall is replaced through and through somewhere."""
+    return bool(part[body.wall[side]].max(initial=0.0) > 1.0 - 1e-9)
 
 
 def _share(body: _Body, part: F64, side: str) -> float:
