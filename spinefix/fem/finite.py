@@ -26,7 +26,7 @@ from spinefix.fem.assembly import (
     kernel_tables,
     solid_response,
 )
-from spinefix.fem.kernels_corotational import assemble_corotational, corotational_frames
+from spinefix.fem.kernels_corotational import assemble_corotational, corotational_frames, linear_stiffness
 from spinefix.fem.pattern import BlockPattern, Share
 from spinefix.fem.voigt import stress_tensor, stress_vector
 from spinefix.mesh.elements import ELEMENTS
@@ -448,12 +448,19 @@ def _add_corotational(
     """Add co-rotational elements."""
     t, C, Q, kappa = group.linear_tables
     linear = group.linear
-    status = assemble_corotational(
-        points, group.conn, u, C, Q, kappa, linear.d_id, linear.scale, t.dN, t.w, t.dN0, t.bubble, t.formulation,
-        tangent, elements, *rows, bmap, data, force,
-    )  # fmt: skip
-    if status != 0:
-        raise _inverted(points, group, u, status - 1)
+    n = 3 * group.conn.shape[1]
+    K = np.empty((min(CHUNK, len(elements)), n, n))
+    for start in range(0, len(elements), CHUNK):
+        some = elements[start : start + CHUNK]
+        status = linear_stiffness(
+            points, group.conn, C, Q, kappa, linear.d_id, linear.scale, t.dN, t.w, t.dN0, t.bubble, t.formulation,
+            some, K,
+        )  # fmt: skip
+        status = status or assemble_corotational(
+            points, group.conn, u, t.dN0, K, tangent, some, *rows, bmap, data, force
+        )
+        if status != 0:
+            raise _inverted(points, group, u, status - 1)
 
 
 def strain_energy(points: F64, group: FiniteGroup, u: F64, state: FiniteState) -> F64:

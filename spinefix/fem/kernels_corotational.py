@@ -285,10 +285,9 @@ def corotational_frames(points: Any, conn: Any, u: Any, dN0: Any, elements: Any,
 
 
 @kernel
-def assemble_corotational(
+def linear_stiffness(
     points: Any,
     conn: Any,
-    u: Any,
     C: Any,
     Q: Any,
     kappa: Any,
@@ -299,6 +298,56 @@ def assemble_corotational(
     dN0: Any,
     bubble: Any,
     formulation: int,
+    elements: Any,
+    out_K: Any,
+) -> Any:
+    """Stiffness out_K (t, 3 m, 3 m) [N/mm] of the linear `elements`, dofs component first, i m + a.
+
+    Arguments as in `kernels_solid.assemble_solids`.
+    return  0, or 1 + id of the first element with a Jacobian that is not positive
+    """
+    m, nq = conn.shape[1], w.shape[0]
+    n = 3 * m
+    padded = 4 * ((nq + 3) // 4)
+    X = np.empty((m, 3))
+    g, weighted = np.zeros((padded, 3, m)), np.zeros((padded, 3, m))
+    modes, weighted_modes = np.zeros((padded, 3, bubble.shape[1])), np.zeros((padded, 3, bubble.shape[1]))
+    dv, work, M = np.empty(nq), np.empty((2, 3, 3)), np.empty((n, n))
+    M_cross, cross, M_inner, inner = np.empty((9, n)), np.empty((9, n)), np.empty((9, 9)), np.empty((9, 9))
+    mean, rank = np.empty((3, m)), np.empty((3, m))
+    for t in range(elements.shape[0]):
+        e = elements[t]
+        for a in range(m):
+            for i in range(3):
+                X[a, i] = points[conn[e, a], i]
+        if element_gradients(X, dN, w, dN0, bubble, work, g, modes, dv) != 0:
+            return 1 + e
+        law, K = d_id[e], out_K[t]
+        _weighted(g, dv, scale[e], weighted)
+        flat = weighted.reshape(padded, n)
+        gradient_products(g.reshape(padded, n), flat, M)
+        contract(C[law], M, SYMMETRIC, K)
+        if formulation == BBAR:
+            add_mean_dilatation(g, dv, scale[e], Q[law], kappa[law], mean, rank, K)
+        elif formulation == INCOMPATIBLE:
+            _weighted(modes, dv, scale[e], weighted_modes)
+            flat_modes = modes.reshape(padded, 9)
+            gradient_products(flat_modes, flat, M_cross)
+            gradient_products(flat_modes, weighted_modes.reshape(padded, 9), M_inner)
+            contract(C[law], M_cross, GENERAL, cross)
+            contract(C[law], M_inner, SYMMETRIC, inner)
+            if condense(inner, cross, K) != 0:
+                return 1 + e
+    return 0
+
+
+@kernel
+def assemble_corotational(
+    points: Any,
+    conn: Any,
+    u: Any,
+    dN0: Any,
+    K: Any,
     tangent: int,
     elements: Any,
     first_row: int,
@@ -309,20 +358,14 @@ def assemble_corotational(
 ) -> Any:
     """Add internal forces and, with tangent = 1, tangents of `elements` to the rows [first_row, last_row).
 
-    Elasticity and tables as in `kernels_solid.assemble_solids`; u (n, 3) [mm]; out_force (blocks, 3) [N].
-    return  0, or 1 + id of the first element that is inside out, at rest or at its centre now
+    points, u (n, 3) [mm]; conn (e, m); dN0 (3, m) reference gradients at the centre; K (t, 3 m, 3 m) [N/mm] from
+    `linear_stiffness`; elements (t,) ids; bmap (e, m, m) block numbers; out_data (nb, 3, 3) [N/mm]; out_force
+    (blocks, 3) [N].
+    return  0, or 1 + id of the first element that is inside out at its centre
     """
-    m, nq = conn.shape[1], w.shape[0]
+    m = conn.shape[1]
     n = 3 * m
-    padded = 4 * ((nq + 3) // 4)
-    X, U = np.empty((m, 3)), np.empty((m, 3))
-    gq, weighted = np.zeros((padded, 3, m)), np.zeros((padded, 3, m))
-    modes, weighted_modes = np.zeros((padded, 3, bubble.shape[1])), np.zeros((padded, 3, bubble.shape[1]))
-    dv, work = np.empty(nq), np.empty((2, 3, 3))
-    M, K, Kt = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
-    M_cross, cross = np.empty((9, n)), np.empty((9, n))
-    M_inner, inner = np.empty((9, 9)), np.empty((9, 9))
-    mean, rank = np.empty((3, m)), np.empty((3, m))
+    X, U, work, Kt = np.empty((m, 3)), np.empty((m, 3)), np.empty((2, 3, 3)), np.empty((n, n))
     R, stretch, H, Hi = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     g, y, d, f, p = np.empty((3, m)), np.empty((3, m)), np.empty((3, m)), np.empty((3, m)), np.empty((3, m))
     Gamma, L, Y, A, mu = np.empty((3, n)), np.empty((3, n)), np.empty((n, 3)), np.empty((n, 3)), np.empty(3)
@@ -332,27 +375,9 @@ def assemble_corotational(
             for i in range(3):
                 X[a, i] = points[conn[e, a], i]
                 U[a, i] = u[conn[e, a], i]
-        if element_gradients(X, dN, w, dN0, bubble, work, gq, modes, dv) != 0:
-            return 1 + e
         if element_frame(X, U, dN0, work, R, stretch, g, y, d) != 0 or _spin(g, stretch, H, Hi, Gamma) != 0:
             return 1 + e
-        law = d_id[e]
-        _weighted(gq, dv, scale[e], weighted)
-        flat = weighted.reshape(padded, n)
-        gradient_products(gq.reshape(padded, n), flat, M)
-        contract(C[law], M, SYMMETRIC, K)
-        if formulation == BBAR:
-            add_mean_dilatation(gq, dv, scale[e], Q[law], kappa[law], mean, rank, K)
-        elif formulation == INCOMPATIBLE:
-            _weighted(modes, dv, scale[e], weighted_modes)
-            flat_modes = modes.reshape(padded, 9)
-            gradient_products(flat_modes, flat, M_cross)
-            gradient_products(flat_modes, weighted_modes.reshape(padded, 9), M_inner)
-            contract(C[law], M_cross, GENERAL, cross)
-            contract(C[law], M_inner, SYMMETRIC, inner)
-            if condense(inner, cross, K) != 0:
-                return 1 + e
-        frame_force(K, d, y, Gamma, Hi, f, mu, p)
+        frame_force(K[t], d, y, Gamma, Hi, f, mu, p)
         for a in range(m):
             node = conn[e, a]
             if node >= first_row and node < last_row:
@@ -360,6 +385,6 @@ def assemble_corotational(
                     out_force[node, i] += R[i, 0] * p[0, a] + R[i, 1] * p[1, a] + R[i, 2] * p[2, a]
         if tangent == 1:
             _load_terms(f, y, g, mu, stretch, Gamma, H, Y, L)
-            frame_tangent(K, Gamma, L, y, p, Y, A, H, Kt)
+            frame_tangent(K[t], Gamma, L, y, p, Y, A, H, Kt)
             _scatter_turned(Kt, R, conn[e], bmap[e], first_row, last_row, stretch, work[0], out_data)
     return 0

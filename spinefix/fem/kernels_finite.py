@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from spinefix.fem.kernels_solid import _clear, _invert, _jacobian, gradient_products
+from spinefix.fem.kernels_solid import _clear, _invert, _jacobian
 from spinefix.jit import kernel
 
 STANDARD, MEAN_DILATATION = 0, 1
@@ -106,43 +106,35 @@ def finite_kinematics(
 
 
 @kernel
-def push_stress(F: Any, S: Any, f: float, out_tau: Any) -> None:
-    """f F S F^T (6,)."""
-    for n in range(6):
-        i, j = FIRST[n], SECOND[n]
-        x = S[0] * F[j, 0] + S[3] * F[j, 1] + S[5] * F[j, 2]
-        y = S[3] * F[j, 0] + S[1] * F[j, 1] + S[4] * F[j, 2]
-        z = S[5] * F[j, 0] + S[4] * F[j, 1] + S[2] * F[j, 2]
-        out_tau[n] = f * (F[i, 0] * x + F[i, 1] * y + F[i, 2] * z)
+def _push(F: Any, xx: float, yy: float, zz: float, xy: float, yz: float, xz: float) -> Any:
+    """F A F^T of a symmetric tensor, as six numbers."""
+    f00, f01, f02 = F[0, 0], F[0, 1], F[0, 2]
+    f10, f11, f12 = F[1, 0], F[1, 1], F[1, 2]
+    f20, f21, f22 = F[2, 0], F[2, 1], F[2, 2]
+    x0, y0, z0 = xx * f00 + xy * f01 + xz * f02, xy * f00 + yy * f01 + yz * f02, xz * f00 + yz * f01 + zz * f02
+    x1, y1, z1 = xx * f10 + xy * f11 + xz * f12, xy * f10 + yy * f11 + yz * f12, xz * f10 + yz * f11 + zz * f12
+    x2, y2, z2 = xx * f20 + xy * f21 + xz * f22, xy * f20 + yy * f21 + yz * f22, xz * f20 + yz * f21 + zz * f22
+    return (
+        f00 * x0 + f01 * y0 + f02 * z0,
+        f10 * x1 + f11 * y1 + f12 * z1,
+        f20 * x2 + f21 * y2 + f22 * z2,
+        f00 * x1 + f01 * y1 + f02 * z1,
+        f10 * x2 + f11 * y2 + f12 * z2,
+        f00 * x2 + f01 * y2 + f02 * z2,
+    )
 
 
 @kernel
-def _push_tangent(F: Any, C: Any, f: float, T: Any, X: Any, out_c: Any) -> None:
-    """f times the push-forward (6, 6) of a material tangent; T, X (6, 6) are work."""
-    for n in range(6):
-        i, j = FIRST[n], SECOND[n]
-        T[n, 0] = F[i, 0] * F[j, 0]
-        T[n, 1] = F[i, 1] * F[j, 1]
-        T[n, 2] = F[i, 2] * F[j, 2]
-        T[n, 3] = F[i, 0] * F[j, 1] + F[i, 1] * F[j, 0]
-        T[n, 4] = F[i, 1] * F[j, 2] + F[i, 2] * F[j, 1]
-        T[n, 5] = F[i, 0] * F[j, 2] + F[i, 2] * F[j, 0]
+def _push_tangent(F: Any, C: Any, f: float, X: Any, out_c: Any) -> None:
+    """f times the push-forward (6, 6) of a material tangent, by rows and then by columns; X (6, 6) is work."""
     for i in range(6):
-        for j in range(6):
-            X[i, j] = f * (
-                T[i, 0] * C[0, j]
-                + T[i, 1] * C[1, j]
-                + T[i, 2] * C[2, j]
-                + T[i, 3] * C[3, j]
-                + T[i, 4] * C[4, j]
-                + T[i, 5] * C[5, j]
-            )
+        X[i, 0], X[i, 1], X[i, 2], X[i, 3], X[i, 4], X[i, 5] = _push(
+            F, f * C[i, 0], f * C[i, 1], f * C[i, 2], f * C[i, 3], f * C[i, 4], f * C[i, 5]
+        )
     for i in range(6):
-        for j in range(i, 6):
-            s = X[i, 0] * T[j, 0] + X[i, 1] * T[j, 1] + X[i, 2] * T[j, 2]
-            s += X[i, 3] * T[j, 3] + X[i, 4] * T[j, 4] + X[i, 5] * T[j, 5]
-            out_c[i, j] = s
-            out_c[j, i] = s
+        out_c[i, 0], out_c[i, 1], out_c[i, 2], out_c[i, 3], out_c[i, 4], out_c[i, 5] = _push(
+            F, X[0, i], X[1, i], X[2, i], X[3, i], X[4, i], X[5, i]
+        )
 
 
 @kernel
@@ -195,24 +187,31 @@ def _element_force(g: Any, tau: Any, dv_now: Any, formulation: int, G: Any, out_
 
 
 @kernel
-def _point_rows(g: Any, c: Any, tau: Any, out_h: Any) -> None:
-    """out_h[j, p n + b] = sum_l a_ijkl g_lb for the pairs p = (i, k); g (3, n), out_h (3, 6 n)."""
+def _point_rows(g: Any, row: int, c: Any, tau: Any, out_h: Any) -> None:
+    """out_h[row + j, p n + b] = sum_l a_ijkl g[row + l, b] for the pairs p = (i, k) = xx yy zz xy yz xz.
+
+    The six pairs are written out: one long loop instead of six short ones.
+    """
     n = g.shape[1]
-    for p in range(6):
-        i, k = FIRST[p], SECOND[p]
-        for j in range(3):
-            r = VOIGT[i, j]
-            x, y, z = c[r, VOIGT[k, 0]], c[r, VOIGT[k, 1]], c[r, VOIGT[k, 2]]
-            if i == k:
-                x += tau[VOIGT[j, 0]]
-                y += tau[VOIGT[j, 1]]
-                z += tau[VOIGT[j, 2]]
-            for b in range(n):
-                out_h[j, p * n + b] = x * g[0, b] + y * g[1, b] + z * g[2, b]
+    for j in range(3):
+        x, y, z = VOIGT[0, j], VOIGT[1, j], VOIGT[2, j]
+        tx, ty, tz = tau[x], tau[y], tau[z]
+        x0, x1, x2, x3, x4, x5 = c[x, 0], c[x, 1], c[x, 2], c[x, 3], c[x, 4], c[x, 5]
+        y1, y2, y3, y4, y5 = c[y, 1], c[y, 2], c[y, 3], c[y, 4], c[y, 5]
+        z2, z4, z5 = c[z, 2], c[z, 4], c[z, 5]
+        for b in range(n):
+            gx, gy, gz = g[row, b], g[row + 1, b], g[row + 2, b]
+            geometric = tx * gx + ty * gy + tz * gz
+            out_h[row + j, b] = x0 * gx + x3 * gy + x5 * gz + geometric
+            out_h[row + j, n + b] = y3 * gx + y1 * gy + y4 * gz + geometric
+            out_h[row + j, 2 * n + b] = z5 * gx + z4 * gy + z2 * gz + geometric
+            out_h[row + j, 3 * n + b] = x3 * gx + x1 * gy + x4 * gz
+            out_h[row + j, 4 * n + b] = y5 * gx + y4 * gy + y2 * gz
+            out_h[row + j, 5 * n + b] = x5 * gx + x4 * gy + x2 * gz
 
 
 @kernel
-def _add_dilatation_rows(g: Any, c: Any, tau: Any, swell: float, G: Any, z: Any, out_h: Any, out_rank: Any) -> Any:
+def _add_dilatation_rows(g: Any, row: int, c: Any, tau: Any, swell: float, z: Any, out_h: Any, out_rank: Any) -> Any:
     """Add the mean-dilatation terms of a_ijkl at one point to the rows out_h, and z_ij g_ja to out_rank (3, m).
 
     swell = m J dV / v; z (6,) is work.
@@ -230,20 +229,37 @@ def _add_dilatation_rows(g: Any, c: Any, tau: Any, swell: float, G: Any, z: Any,
         for j in range(3):
             f = z[VOIGT[i, j]]
             for a in range(n):
-                out_rank[i, a] += f * g[j, a]
+                out_rank[i, a] += f * g[row + j, a]
     for p in range(6):
         i, k = FIRST[p], SECOND[p]
         # delta_ij (swell - total) delta_kl - delta_ij z_kl, then - z_ij delta_kl, then (t - swell) delta_jk delta_il
         x, y, w = -z[VOIGT[k, 0]], -z[VOIGT[k, 1]], -z[VOIGT[k, 2]]
         f = swell - total
         for b in range(n):
-            out_h[i, p * n + b] += x * g[0, b] + y * g[1, b] + w * g[2, b] + f * g[k, b]
-            out_h[k, p * n + b] += (t - swell) * g[i, b]
+            out_h[row + i, p * n + b] += x * g[row, b] + y * g[row + 1, b] + w * g[row + 2, b] + f * g[row + k, b]
+            out_h[row + k, p * n + b] += (t - swell) * g[row + i, b]
         for j in range(3):
             f = z[VOIGT[i, j]]
             for b in range(n):
-                out_h[j, p * n + b] -= f * g[k, b]
+                out_h[row + j, p * n + b] -= f * g[row + k, b]
     return total
+
+
+@kernel
+def _products(g: Any, h: Any, out_M: Any) -> None:
+    """M[a, c] = sum_r g[r, a] h[r, c] for g (R, m), h (R, s), R a multiple of four, m even.
+
+    Two rows of M at a time: each number of h that is loaded is used twice.
+    """
+    _clear(out_M)
+    for a in range(0, g.shape[1], 2):
+        for r in range(0, g.shape[0], 4):
+            x0, x1, x2, x3 = g[r, a], g[r + 1, a], g[r + 2, a], g[r + 3, a]
+            y0, y1, y2, y3 = g[r, a + 1], g[r + 1, a + 1], g[r + 2, a + 1], g[r + 3, a + 1]
+            for c in range(h.shape[1]):
+                h0, h1, h2, h3 = h[r, c], h[r + 1, c], h[r + 2, c], h[r + 3, c]
+                out_M[a, c] += (x0 * h0 + x1 * h1) + (x2 * h2 + x3 * h3)
+                out_M[a + 1, c] += (y0 * h0 + y1 * h1) + (y2 * h2 + y3 * h3)
 
 
 @kernel
@@ -307,34 +323,35 @@ def assemble_finite(
     m, nq = conn.shape[1], dv.shape[1]
     rows = g.shape[1]
     tau = np.empty((nq, 6))
-    c, T, X = np.empty((6, 6)), np.empty((6, 6)), np.empty((6, 6))
+    c, X = np.empty((6, 6)), np.empty((6, 6))
     h = np.zeros((rows, 6 * m))
     M = np.empty((m, 6 * m))
-    G, rank, f = np.empty((3, m)), np.empty((3, m)), np.empty((3, m))
+    G, rank, force = np.empty((3, m)), np.empty((3, m)), np.empty((3, m))
     z = np.empty(6)
     for t in range(elements.shape[0]):
         e = elements[t]
         for q in range(nq):
-            push_stress(F[t, q], S[t, q], scale[e, q] * dv[t, q], tau[q])
-        pressure, volume = _element_force(g[t], tau, dv_now[t], formulation, G, f)
+            f, s = scale[e, q] * dv[t, q], S[t, q]
+            tau[q, 0], tau[q, 1], tau[q, 2], tau[q, 3], tau[q, 4], tau[q, 5] = _push(
+                F[t, q], f * s[0], f * s[1], f * s[2], f * s[3], f * s[4], f * s[5]
+            )
+        pressure, volume = _element_force(g[t], tau, dv_now[t], formulation, G, force)
         for a in range(m):
             node = conn[e, a]
             if node >= first_row and node < last_row:
                 for i in range(3):
-                    out_force[node, i] += f[i, a]
+                    out_force[node, i] += force[i, a]
         if tangent == 0:
             continue
         _clear(rank)
         total = 0.0
         for q in range(nq):
-            _push_tangent(F[t, q], C[t, q], scale[e, q] * dv[t, q], T, X, c)
-            _point_rows(g[t, 3 * q : 3 * q + 3], c, tau[q], h[3 * q : 3 * q + 3])
+            _push_tangent(F[t, q], C[t, q], scale[e, q] * dv[t, q], X, c)
+            _point_rows(g[t], 3 * q, c, tau[q], h)
             if formulation == MEAN_DILATATION:
                 swell = pressure * dv_now[t, q] / volume
-                total += _add_dilatation_rows(
-                    g[t, 3 * q : 3 * q + 3], c, tau[q], swell, G, z, h[3 * q : 3 * q + 3], rank
-                )
-        gradient_products(g[t], h, M)
+                total += _add_dilatation_rows(g[t], 3 * q, c, tau[q], swell, z, h, rank)
+        _products(g[t], h, M)
         if formulation == MEAN_DILATATION:
             for i in range(3):
                 for a in range(m):

@@ -20,7 +20,7 @@ from spinefix.materials.finite.tensors import (
     inverse,
     right_cauchy_green,
 )
-from spinefix.materials.finite.volumetric import add_volumetric
+from spinefix.materials.finite.volumetric import volumetric
 
 
 @kernel
@@ -37,7 +37,10 @@ def linear_invariant(M: Any, C: Any, Ci: Any, J23: float, out_A: Any) -> Any:
 
 @kernel
 def add_linear_curvature(M: Any, Ci: Any, J23: float, value: float, f: float, out_C: Any) -> None:
-    """Add f dA/dC of `linear_invariant`, whose value is I."""
+    """Add f dA/dC of `linear_invariant`, whose value is I.
+
+    dA/dC = -J^(-2/3) / 3 (M (x) C^-1 + C^-1 (x) M) + I / 9 C^-1 (x) C^-1 + I / 3 C^-1 (.) C^-1
+    """
     add_dyads(M, Ci, -f * J23 / 3.0, out_C)
     add_dyad(Ci, f * value / 9.0, out_C)
     add_square(Ci, f * value / 3.0, out_C)
@@ -45,24 +48,16 @@ def add_linear_curvature(M: Any, Ci: Any, J23: float, value: float, f: float, ou
 
 @kernel
 def second_invariant(C: Any, Ci: Any, J23: float, out_B: Any, out_A: Any) -> Any:
-    """I2 = J^(-4/3) (tr^2 C - C : C) / 2 with A = J^(-4/3) B - 2/3 I2 C^-1 and out_B = tr C identity - C."""
+    """I2 = J^(-4/3) (tr^2 C - C : C) / 2 with A = J^(-4/3) B - 2/3 I2 C^-1 and out_B = tr C identity - C.
+
+    dA/dC = J^(-4/3) (1 (x) 1 - identity - 2/3 (B (x) C^-1 + C^-1 (x) B)) + 4/9 I2 C^-1 (x) C^-1 + 2/3 I2 C^-1 (.) C^-1
+    """
     trace = C[0] + C[1] + C[2]
     value = 0.5 * J23 * J23 * (trace * trace - double_dot(C, C))
     for i in range(6):
         out_B[i] = (trace if i < 3 else 0.0) - C[i]
         out_A[i] = J23 * J23 * out_B[i] - 2.0 / 3.0 * value * Ci[i]
     return value
-
-
-@kernel
-def add_second_curvature(B: Any, Ci: Any, unit: Any, J23: float, value: float, f: float, out_C: Any) -> None:
-    """Add f dA/dC of `second_invariant`; unit is the identity (6,)."""
-    J43 = J23 * J23
-    add_dyad(unit, f * J43, out_C)
-    add_identity(-f * J43, out_C)
-    add_dyads(B, Ci, -2.0 / 3.0 * f * J43, out_C)
-    add_dyad(Ci, 4.0 / 9.0 * f * value, out_C)
-    add_square(Ci, 2.0 / 3.0 * f * value, out_C)
 
 
 @kernel
@@ -81,18 +76,29 @@ def ground_response(
     inverse(C, Ci)
     J23 = J ** (-2.0 / 3.0)
     C10, C01 = p[0], p[1]
+    U, dU, ddU = volumetric(int(p[3]), p[2], J)
+    pressure = J * dU
     I1 = linear_invariant(unit, C, Ci, J23, A)
     for i in range(6):
-        out_S[i] = 2.0 * C10 * A[i]
+        out_S[i] = 2.0 * C10 * A[i] + pressure * Ci[i]
+    W = C10 * (I1 - 3.0) + U
+    # Terms in C^-1 (x) C^-1 and C^-1 (.) C^-1 are gathered, which halves the work.
+    dyad, square = pressure + J * J * ddU + 4.0 / 9.0 * C10 * I1, 4.0 / 3.0 * C10 * I1 - 2.0 * pressure
     if tangent == 1:
         clear(out_C)
-        add_linear_curvature(unit, Ci, J23, I1, 4.0 * C10, out_C)
-    W = C10 * (I1 - 3.0)
+        add_dyads(unit, Ci, -4.0 / 3.0 * C10 * J23, out_C)
     if C01 != 0.0:
         I2 = second_invariant(C, Ci, J23, B, A)
         for i in range(6):
             out_S[i] += 2.0 * C01 * A[i]
-        if tangent == 1:
-            add_second_curvature(B, Ci, unit, J23, I2, 4.0 * C01, out_C)
         W += C01 * (I2 - 3.0)
-    return J, W + add_volumetric(int(p[3]), p[2], J, Ci, tangent, out_S, out_C)
+        dyad += 16.0 / 9.0 * C01 * I2
+        square += 8.0 / 3.0 * C01 * I2
+        if tangent == 1:
+            add_dyad(unit, 4.0 * C01 * J23 * J23, out_C)
+            add_identity(-4.0 * C01 * J23 * J23, out_C)
+            add_dyads(B, Ci, -8.0 / 3.0 * C01 * J23 * J23, out_C)
+    if tangent == 1:
+        add_dyad(Ci, dyad, out_C)
+        add_square(Ci, square, out_C)
+    return J, W
