@@ -262,7 +262,8 @@ def _placed(body: _Body, lesion: EllipsoidalLesion) -> _Ellipsoid:
     def breached(t: float) -> bool:
         inside, _ = _fill(body, moved(t), lesion)
         part = body.samples.coverage(inside)
-        return all(_share(body, part, side) >= BREACH_SHARE and _open(body, part, side) for side in lesion.cortical_breach)
+        walls = lesion.cortical_breach
+        return all(_share(body, part, side) >= BREACH_SHARE and _open(body, part, side) for side in walls)
 
     if breached(0.0):
         return start
