@@ -317,8 +317,8 @@ class DistributedLoad:
     """A force and a moment on a reference point, spread over nodes that stay free to deform.
 
     The point moves with the best-fit rigid motion of its nodes (`best_fit_motion`). Nodal forces are conjugate to that
-    motion: ``f_i = w_i (F + a x R d_i)``, ``J a = M``, ``J = tr P I - P``, ``P = sum of w r_i (R d_i)^T``, where d and r
-    lead from the centroid to the node, at rest and now. So they sum up to F and M exactly in every configuration, and
+    motion: ``f_i = w_i (F + a x R d_i)``, ``J a = M``, ``J = tr P I - P``, ``P = sum of w r_i (R d_i)^T``, where d and
+    r lead from the centroid to the node, at rest and now. So they sum up to F and M exactly in every configuration, and
     the work of M is M times the spin of the reference point.
 
     Parameters

@@ -393,6 +393,13 @@ class Factor:
             )
         return np.ascontiguousarray(x).reshape(np.shape(b))
 
+    def apply(self, b: F64) -> F64:
+        """Return the factor's answer to K x = b as it is, neither checked nor refined: for preconditioners."""
+        if self._released:
+            raise ValueError("this factorization was released")
+        columns = np.asarray(b, np.float64).reshape(len(b), -1)
+        return np.ascontiguousarray(self._backend.solve(columns)).reshape(np.shape(b))
+
     def refactorize(self, K: sp.csr_array) -> None:
         """Factorize another matrix with the same pattern, keeping the analysis.
 
