@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
+import scipy.sparse.linalg
 from cases import CASES, directions
 
-from spinefix.fem import linsolve
 from spinefix.fem.finite import (
     FINITE_FORMULATIONS,
     FiniteGroup,
@@ -94,8 +94,7 @@ class Body:
                 if not change.any() and np.abs(rhs).max(initial=0.0) < tolerance * size:
                     break
                 if len(free):
-                    with linsolve.factorize(K[free][:, free], allow_indefinite=True) as factor:
-                        change.ravel()[free] = factor.solve(rhs)
+                    change.ravel()[free] = scipy.sparse.linalg.spsolve(K[free][:, free].tocsc(), rhs)
                 u = u + change
                 change[:] = 0.0
             else:
