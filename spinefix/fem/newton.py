@@ -31,7 +31,8 @@ class Control:
     Parameters
     ----------
     residual : float
-        Greatest residual force over the greatest load or reaction; moments count over the size of the model.
+        Greatest residual force over the greatest load or reaction at the start or end of the increment; moments count
+        over the size of the model. (Residuals that round-off of the positions alone may cause are accepted as well.)
     correction : float
         Also accepted: the next correction would do less than this squared of the work of the increment's first step.
         (Where stiff parts move far, round-off alone may exceed `residual`.)
@@ -287,20 +288,20 @@ class _Walk:
         if guess is not None:
             x, motion = problem.moved(guess, np.zeros(len(problem.free)), problem.prescribed(guess, end)), motion * 0.0
         balance = problem.evaluate(x, end, states)
-        first_work = 0.0
-        largest = 0.0
+        floor = first_work = largest = 0.0
         for _ in range(control.max_iterations + 1):
             trace.last = balance
             largest = max(largest, _force_norm(problem, balance.residual))
-            error = _relative(problem, balance, largest)
+            error = _relative(problem, here, balance, largest)
             moving = motion.any()
             if not moving:
                 trace.errors.append(error)
-                if error <= control.residual:
+                if error <= control.residual or _force_norm(problem, balance.residual) <= floor:
                     return balance
                 if error > 1e6 * min(trace.errors):
                     raise ConvergenceError(f"diverged: relative residual {error:.3g}")
-            step = self._direction(balance, end, states, motion)
+            step, stiffest = self._direction(balance, end, states, motion)
+            floor = max(floor, 8.0 * np.finfo(float).eps * stiffest * problem.size)
             work = abs(float(step @ balance.residual))
             if not np.isfinite(work):
                 raise ConvergenceError("the step is not finite")
@@ -316,8 +317,11 @@ class _Walk:
             f"no equilibrium after {control.max_iterations} iterations (relative residual {trace.errors[-1]:.3g})"
         )
 
-    def _direction(self, balance: Balance, end: float, states: tuple[State, ...], motion: F64) -> F64:
-        """Step of the free dofs; the prescribed motion acts on them through the tangent."""
+    def _direction(self, balance: Balance, end: float, states: tuple[State, ...], motion: F64) -> tuple[F64, float]:
+        """Step of the free dofs, the prescribed motion acting through the tangent, and the stiffest diagonal [N/mm].
+
+        The stiffness is 0 where the tangent was not needed.
+        """
         made: list[Tangent] = []
 
         def tangent() -> Tangent:
@@ -328,7 +332,9 @@ class _Walk:
         residual = balance.residual
         if motion.any():
             residual = residual + tangent().by_motion
-        return self.direction.find(residual, tangent)
+        step = self.direction.find(residual, tangent)
+        split = _first_rotation(self.problem)
+        return step, float(made[0].matrix.diagonal()[:split].max(initial=0.0)) if made else 0.0
 
     def _search(
         self, old: Balance, end: float, states: tuple[State, ...], step: F64, motion: F64, trace: _Trace
@@ -435,17 +441,23 @@ def _block_norm(problem: Problem, blocks: F64) -> float:
     return max(float(np.abs(blocks[:n]).max(initial=0.0)), float(np.abs(blocks[n:]).max(initial=0.0)) / problem.size)
 
 
+def _first_rotation(problem: Problem) -> int:
+    """Number of free displacements; free rotations come behind them."""
+    return int(np.searchsorted(problem.free, 3 * len(problem.points)))
+
+
 def _force_norm(problem: Problem, residual: F64) -> float:
     """The same of a residual on the free dofs [N]."""
-    split = int(np.searchsorted(problem.free, 3 * len(problem.points)))
+    split = _first_rotation(problem)
     force = np.abs(residual[:split]).max(initial=0.0)
     return max(float(force), float(np.abs(residual[split:]).max(initial=0.0)) / problem.size)
 
 
-def _relative(problem: Problem, balance: Balance, largest: float) -> float:
+def _relative(problem: Problem, here: Increment, balance: Balance, largest: float) -> float:
     """Residual over loads and reactions; where both vanish, over the largest residual of the attempt."""
     size = _force_norm(problem, balance.residual)
-    scale = max(_block_norm(problem, balance.external), _block_norm(problem, balance.reactions))
+    forces = (here.external, here.reactions, balance.external, balance.reactions)
+    scale = max(_block_norm(problem, f) for f in forces)
     if scale <= 1e-12 * largest:
         scale = largest
     return size / scale if size > 0.0 else 0.0

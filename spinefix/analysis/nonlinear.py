@@ -1,0 +1,472 @@
+"""Solve a model at finite rotation through a list of load steps.
+
+What the linear analysis does in one go, this one does in increments on the deforming structure. Solids with a linear
+law become co-rotational (large rotation, small strain, the same stiffness as in the linear analysis); those with a law
+of `spinefix.materials.finite` follow it at finite strain. Beams are co-rotational, springs act along their current
+axis, couplings turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from spinefix.analysis.solve import Stopwatch
+from spinefix.analysis.system import active_blocks, beam_groups, elasticity_table, rotation_index
+from spinefix.errors import CheckError, MaterialError, UsageError
+from spinefix.fem import newton, rotations
+from spinefix.fem.assembly import kernel_array, point_scale
+from spinefix.fem.beams_finite import FiniteBeams
+from spinefix.fem.cables import Cables, FollowerLoad, ForceCurve
+from spinefix.fem.couplings_finite import DistributedLoad, Motion, finite_constraints
+from spinefix.fem.equilibrium import Problem
+from spinefix.fem.finite import FINITE_FORMULATIONS, FiniteGroup
+from spinefix.fem.items import Configuration, Item, PointLoads, Program
+from spinefix.fem.solids_finite import FiniteSolids, FixedElasticity
+from spinefix.materials.finite import FINITE_LAWS, finite_law, parameter_rows
+from spinefix.mesh.core import F64, I32, Mesh
+from spinefix.model.core import LoadCase, Model
+from spinefix.results.solution import Check
+
+TOLERANCE = 1e-6
+"""Relative bound of the equilibrium checks; increments are solved to 1e-8 by default."""
+
+POWER_TOLERANCE = 1e-4
+"""Relative bound of the energy check; its difference quotient is good to 1e-5 where increments turn the structure far."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A distributing coupling: a reference point whose loads go to nodes that stay free to deform.
+
+    Parameters
+    ----------
+    name : str
+    reference : int
+        A point of the mesh that nothing else uses.
+    nodes : (k,) int32
+    weights : (k,) float64
+        Positive; area shares for a surface.
+    """
+
+    name: str
+    reference: int
+    nodes: I32
+    weights: F64
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stretch of the load program; loads go linearly from where the last step left them to the values given here.
+
+    Parameters
+    ----------
+    name : str
+    case : LoadCase
+        All loads at the end of the step; what is not named goes to zero.
+    tension : mapping, name of a follower path -> float [N]
+        At the end of the step.
+    motions : mapping, node -> (translation (3,) [mm], rotation vector (3,) [rad])
+        Prescribed at the end of the step, on supported dofs.
+    factors : tuple of float
+        Parts of the step at which results are kept, ascending, the last one 1.
+    """
+
+    name: str
+    case: LoadCase
+    tension: Mapping[str, float] = field(default_factory=dict)
+    motions: Mapping[int, tuple[F64, F64]] = field(default_factory=dict)
+    factors: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        f = np.array(self.factors)
+        if not len(f) or f[0] <= 0.0 or f[-1] != 1.0 or (np.diff(f) <= 0.0).any():
+            raise UsageError(f"step {self.name!r}: factors must ascend from above 0 to 1, got {self.factors}")
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a nonlinear analysis has beyond the model.
+
+    Parameters
+    ----------
+    curves : mapping, name of point springs -> ForceCurve
+        Force per unit of the springs' `stiffness` [N per N/mm]; springs without a curve are linear both ways.
+    paths : mapping, name -> csr (g, n_points)
+        Follower load paths, see `FollowerLoad`.
+    spreads : tuple of Spread
+    items : tuple of Item
+        Anything else, such as contact.
+    following_moments : bool
+        Moments turn with their nodes instead of keeping their axes.
+    """
+
+    curves: Mapping[str, ForceCurve] = field(default_factory=dict)
+    paths: Mapping[str, csr_array] = field(default_factory=dict)
+    spreads: tuple[Spread, ...] = ()
+    items: tuple[Item, ...] = ()
+    following_moments: bool = False
+
+
+@dataclass(frozen=True)
+class NonlinearSolution:
+    """Results at the factors asked for, and what vouches for them.
+
+    Parameters
+    ----------
+    steps : tuple of str
+        Step of each increment.
+    times : (n_inc,) float64
+        Pseudo-time; step k runs from k to k + 1.
+    u : (n_inc, n_blocks, 3) float64 [mm, rad]
+        Displacements, then rotation vectors (continued beyond half a turn).
+    loads, reactions : (n_inc, n_blocks, 3) float64 [N, N mm]
+    spreads : mapping, name -> (n_inc, 2, 3) float64 [mm, rad]
+        Displacement and rotation vector of the reference point of each distributing coupling.
+    energy, work : (n_inc,) float64 [N mm]
+        Stored; done by loads and supports (trapezoidal rule over the increments that were taken).
+    rotation_index : (n_points,) int32
+    increments : tuple of Increment
+        For `solve(start=...)`.
+    history : tuple of Attempt
+        Every increment tried, with iterations, seconds and why it failed.
+    checks : tuple of Check
+    solver, seconds : mappings
+    """
+
+    steps: tuple[str, ...]
+    times: F64
+    u: F64
+    loads: F64
+    reactions: F64
+    spreads: Mapping[str, F64]
+    energy: F64
+    work: F64
+    rotation_index: I32
+    increments: tuple[newton.Increment, ...]
+    history: tuple[newton.Attempt, ...]
+    checks: tuple[Check, ...] = ()
+    solver: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def rotation(self, node: int) -> F64:
+        """Rotation vectors (n_inc, 3) [rad] of a node that has rotations."""
+        row = int(self.rotation_index[node])
+        if row < 0:
+            raise KeyError(f"node {node} has no rotations")
+        return np.asarray(self.u[:, len(self.rotation_index) + row])
+
+    def displacement(self, node: int) -> F64:
+        """Displacements (n_inc, 3) [mm] of a node."""
+        return np.asarray(self.u[:, node])
+
+
+def solve(
+    model: Model,
+    steps: Sequence[Step],
+    extras: Extras | None = None,
+    control: newton.Control | None = None,
+    *,
+    start: newton.Increment | None = None,
+) -> NonlinearSolution:
+    """Follow the load steps.
+
+    Parameters
+    ----------
+    model : Model
+    steps : sequence of Step
+        Preload first, then moments, unloading, ...; history variables carry over.
+    extras : Extras
+    control : newton.Control
+    start : Increment, optional
+        Continue from an increment of an earlier solution of the same model and steps.
+
+    Raises
+    ------
+    NotConverged
+        `partial` is the NonlinearSolution so far, `worst` the worst regions.
+    CheckError
+        Equilibrium or the balance of energy failed.
+    MeshError, MaterialError, ConstraintError, UsageError
+        The model is unusable.
+    """
+    extras, watch = extras or Extras(), Stopwatch()
+    problem = build_problem(model, steps, extras)
+    watch.lap("build")
+    times = np.concatenate([k + np.array(s.factors) for k, s in enumerate(steps)])
+    left = times if start is None else times[times > start.time]
+    names = _RegionNames(model.mesh, problem.rotation_index)
+    kinks = tuple(float(k) for k in range(len(steps) + 1))
+    try:
+        path = newton.solve(problem, left.tolist(), control, start=start, kinks=kinks, worst=names.worst)
+    except newton.NotConverged as error:
+        watch.lap("solve")
+        error.partial = _collect(problem, steps, error.partial, watch)
+        raise
+    watch.lap("solve")
+    solution = _collect(problem, steps, path, watch)
+    failed = [c for c in solution.checks if not c.passed]
+    if failed:
+        lines = [f"{c.name}: {c.value:.3g} > {c.tolerance:.3g}" for c in failed]
+        raise CheckError("self-check failed, the solution is not reported: " + "; ".join(lines))
+    return solution
+
+
+def build_problem(model: Model, steps: Sequence[Step], extras: Extras | None = None) -> Problem:
+    """Compose items and constraints of a model; arguments and errors as in `solve`."""
+    extras = extras or Extras()
+    index = rotation_index(model)
+    points = model.mesh.points
+    groups, beams = finite_groups(model), beam_groups(model)
+    if model.surface_springs or model.embeddings:
+        names = [*(s.name for s in model.surface_springs), *(e.name for e in model.embeddings)]
+        raise UsageError(f"interfaces without a form at finite rotation yet: {', '.join(names)}")
+    items: list[Item] = []
+    if groups:
+        items.append(FiniteSolids(points, groups))
+    items += [FiniteBeams(points, group, index, f"beams.{i}") for i, group in enumerate(beams)]
+    items += [_cables(model, s, extras.curves.get(s.name)) for s in model.point_springs]
+    items += list(extras.items)
+    items += _loads(model, index, steps, extras)
+    active = active_blocks((), beams, index)
+    for group in groups:
+        active[group.conn] = True
+    motions = _motions(steps)
+    constraints = finite_constraints(
+        model.mesh, index, active,
+        supports=model.supports, couplings=model.couplings, ties=model.ties, motions=motions,
+    )  # fmt: skip
+    return Problem(points, index, constraints, items)
+
+
+# --- items ---
+
+
+def finite_groups(model: Model) -> tuple[FiniteGroup, ...]:
+    """Group solids by kind and law: linear laws co-rotational, finite-strain laws with mean dilatation where possible.
+
+    Raises
+    ------
+    MaterialError
+        A solid element has no material.
+    """
+    out = []
+    offset = 0
+    for block in model.mesh.blocks:
+        cells = np.arange(offset, offset + len(block), dtype=np.int32)
+        offset += len(block)
+        if block.kind == "beam2" or not len(block):
+            continue
+        ids = model.material_id[cells]
+        if (ids < 0).any():
+            raise MaterialError(f"element {int(cells[np.argmax(ids < 0)])} ({block.kind}) has no material")
+        keys = {int(i): _group_key(model, int(i), block.kind) for i in np.unique(ids)}
+        for key in sorted(set(keys.values())):
+            mine = cells[np.isin(ids, [i for i, k in keys.items() if k == key])]
+            out.append(_group(model, block.kind, block.conn[mine - cells[0]], mine, *key))
+    return tuple(out)
+
+
+def _group_key(model: Model, i: int, kind: str) -> tuple[str, str]:
+    """Law ("" if linear) and formulation of a material in elements of a kind."""
+    material = model.materials[i]
+    law = material.law if material.law in FINITE_LAWS else ""
+    if law:
+        wanted = "standard" if material.formulation == "standard" else "mean_dilatation"
+        return law, wanted if kind in FINITE_FORMULATIONS[wanted] else "standard"
+    wanted = "corotational_bbar" if material.formulation == "bbar" else "corotational"
+    return law, wanted if kind in FINITE_FORMULATIONS[wanted] else "corotational"
+
+
+def _group(model: Model, kind: str, conn: I32, cells: I32, law: str, formulation: str) -> FiniteGroup:
+    scale = point_scale(kind, model.scale[cells])
+    if not law:
+        D, row = elasticity_table(model, cells)
+        none = np.zeros((len(cells), 0, 3))
+        return FiniteGroup(kind, formulation, cells, conn, FixedElasticity(), D.reshape(-1, 36), row, none, scale)
+    found = finite_law(law)
+    used, inverse = np.unique(model.material_id[cells], return_inverse=True)
+    params = parameter_rows(found, [model.materials[i].parameters for i in used])
+    axes = model.fibres[cells] if found.axes != "none" else np.zeros((len(cells), 0, 3))
+    return FiniteGroup(kind, formulation, cells, conn, found, params, kernel_array(inverse, np.int32), axes, scale)
+
+
+def _cables(model: Model, springs: Any, curve: ForceCurve | None) -> Cables:
+    line = ForceCurve(np.array([0.0, 1.0]), np.array([0.0, 1.0]), tension_only=False)
+    factor = np.asarray(springs.stiffness, np.float64)
+    nodes = kernel_array(springs.nodes, np.int32)
+    return Cables(springs.name, model.mesh.points, nodes, curve or line, factor)
+
+
+def _program(steps: Sequence[Step], values: Sequence[F64]) -> Program:
+    """Zero at time 0, then the value at the end of each step."""
+    first = np.asarray(values[0], np.float64)
+    return Program(np.arange(len(steps) + 1.0), np.stack([np.zeros_like(first), *values]))
+
+
+def _loads(model: Model, index: I32, steps: Sequence[Step], extras: Extras) -> list[Item]:
+    """Point loads, spread loads and follower loads."""
+    n, zero = model.mesh.n_points, np.zeros(3)
+    spread = {s.reference for s in extras.spreads}
+    out: list[Item] = []
+
+    def nodes_of(what: str) -> list[int]:
+        return sorted({node for s in steps for node in getattr(s.case, what)} - spread)
+
+    def values(what: str, nodes: list[int]) -> Program:
+        return _program(
+            steps, [np.array([getattr(s.case, what).get(k, zero) for k in nodes]).reshape(-1, 3) for s in steps]
+        )
+
+    pushed, turned = nodes_of("forces"), nodes_of("moments")
+    bare = [k for k in turned if index[k] < 0]
+    if bare:
+        raise UsageError(f"node {bare[0]} has no rotations to carry a moment")
+    if pushed or turned:
+        blocks = (n + index[turned]).astype(np.int32) if turned else np.zeros(0, np.int32)
+        forces, moments = values("forces", pushed), values("moments", turned)
+        out.append(
+            PointLoads(
+                "loads", np.array(pushed, np.int32), forces, blocks, moments, n, follows=extras.following_moments
+            )
+        )
+    for s in extras.spreads:
+        force, moment = (
+            _program(steps, [np.asarray(getattr(t.case, what).get(s.reference, zero)) for t in steps])
+            for what in ("forces", "moments")
+        )
+        here = model.mesh.points[s.reference]
+        out.append(
+            DistributedLoad(
+                s.name, s.nodes, s.weights, model.mesh.points, here, force, moment, extras.following_moments
+            )
+        )
+    unknown = {name for s in steps for name in s.tension} - set(extras.paths)
+    if unknown:
+        raise UsageError(f"no follower path {sorted(unknown)[0]!r}; known: {', '.join(sorted(extras.paths)) or 'none'}")
+    for name, guides in extras.paths.items():
+        tension = _program(steps, [np.array(s.tension.get(name, 0.0)) for s in steps])
+        out.append(FollowerLoad(name, model.mesh.points, guides, tension))
+    return out
+
+
+def _motions(steps: Sequence[Step]) -> tuple[Motion, ...]:
+    rest = (np.zeros(3), np.zeros(3))
+    out = []
+    for node in sorted({k for s in steps for k in s.motions}):
+        shift, turn = (_program(steps, [np.asarray(s.motions.get(node, rest)[i]) for s in steps]) for i in (0, 1))
+        out.append(Motion(node, shift, turn if turn.values.any() else None))
+    return tuple(out)
+
+
+# --- results ---
+
+
+def _collect(problem: Problem, steps: Sequence[Step], path: newton.Path, watch: Stopwatch) -> NonlinearSolution:
+    incs = path.increments
+    last = len(steps) - 1
+    checks = (*equilibrium(problem, incs), *power(problem, incs))
+    watch.lap("checks")
+    spreads = {i.name: _motion_of(i, incs) for i in problem.items if isinstance(i, DistributedLoad)}
+    return NonlinearSolution(
+        steps=tuple(steps[min(int(np.ceil(i.time)) - 1, last)].name if i.time > 0.0 else "" for i in incs),
+        times=np.array([i.time for i in incs]),
+        u=np.array([i.blocks for i in incs]),
+        loads=np.array([i.external for i in incs]),
+        reactions=np.array([i.reactions for i in incs]),
+        spreads=spreads,
+        energy=np.array([i.energy for i in incs]),
+        work=np.array([i.work for i in incs]),
+        rotation_index=problem.rotation_index,
+        increments=incs,
+        history=path.history,
+        checks=checks,
+        solver={
+            "factorizations": sum(a.factorizations for a in path.history),
+            "solves": sum(a.solves for a in path.history),
+            "iterations": sum(a.iterations for a in path.history),
+            "cutbacks": sum(not a.converged for a in path.history),
+        },
+        seconds=watch.seconds,
+    )
+
+
+def _motion_of(load: DistributedLoad, incs: Sequence[newton.Increment]) -> F64:
+    """Displacement and rotation vector of a spread load's reference point at each increment."""
+    out = np.zeros((len(incs), 2, 3))
+    before = np.zeros(3)
+    for i, inc in enumerate(incs):
+        R, shift = load.motion(inc.x)
+        before = rotations.log_near(R, before)
+        out[i] = shift, before
+    return out
+
+
+def equilibrium(problem: Problem, increments: Sequence[newton.Increment]) -> tuple[Check, Check]:
+    """Balance of force and moment of loads and reactions in the deformed configuration, worst increment."""
+    n = len(problem.points)
+    centre = problem.points.mean(axis=0)
+    worst = np.zeros(2)
+    scale = 0.0
+    for inc in increments:  # unloaded increments are measured by those before them
+        for f in (inc.external, inc.reactions):
+            scale = max(scale, np.abs(f[:n]).max(initial=0.0) + np.abs(f[n:]).max(initial=0.0) / problem.size)
+        if scale == 0.0:
+            continue
+        total = inc.external + inc.reactions
+        arm = problem.points + inc.x.u - centre
+        moment = np.cross(arm, total[:n]).sum(axis=0) + total[n:].sum(axis=0)
+        found = np.abs(total[:n].sum(axis=0)).max(), np.abs(moment).max() / problem.size
+        worst = np.maximum(worst, np.array(found) / scale)
+    return (
+        Check("equilibrium_force", float(worst[0]), TOLERANCE),
+        Check("equilibrium_moment", float(worst[1]), TOLERANCE),
+    )
+
+
+def power(problem: Problem, increments: Sequence[newton.Increment]) -> tuple[Check, ...]:
+    """Change of the stored energy along the last motion against the power of loads and reactions.
+
+    Only where nothing has history: there the energy is a function of the configuration.
+    """
+    incs = [i for i in increments if i.before is not None]
+    if not incs or any(state for state in incs[-1].states):
+        return ()
+    inc = incs[-1]
+    before: Configuration = inc.before if inc.before is not None else inc.x
+    step = 1e-4 * inc.x.step_from(before)
+    none = np.zeros(len(problem.free))
+    plus, minus = (problem.moved(inc.x, none, s * step) for s in (1.0, -1.0))
+    stored = problem.energy(plus, inc.states) - problem.energy(minus, inc.states)
+    forces = inc.external + inc.reactions
+    moved = plus.step_from(minus)
+    done = float(np.sum(forces * moved))
+    size = float(np.abs(forces * moved).sum())
+    return (Check("energy_rate_against_power", abs(stored - done) / size if size > 0.0 else 0.0, POWER_TOLERANCE),)
+
+
+class _RegionNames:
+    """Says where residuals are."""
+
+    def __init__(self, mesh: Mesh, index: I32) -> None:
+        self.mesh, self.index = mesh, index
+
+    def worst(self, residual: F64) -> list[str]:
+        """Return up to three regions with the greatest residuals (n_blocks,), worst first."""
+        n = self.mesh.n_points
+        at_node = residual[:n].copy()
+        turning = np.flatnonzero(self.index >= 0)
+        at_node[turning] = np.maximum(at_node[turning], residual[n + self.index[turning]])
+        nodes = {name: self.mesh.cell_nodes(ids) for name, ids in self.mesh.cells.items()}
+        out: list[str] = []
+        while len(out) < 3 and at_node.max(initial=0.0) > 0.0:
+            node = int(np.argmax(at_node))
+            here = [name for name, ids in nodes.items() if node in ids]
+            name = min(here, key=lambda k: len(nodes[k])) if here else f"node {node}"
+            at_node[nodes[name] if here else node] = 0.0
+            out.append(name)
+        return out
