@@ -36,7 +36,7 @@ TOLERANCE = 1e-6
 """Relative bound of the equilibrium checks; increments are solved to 1e-8 by default."""
 
 POWER_TOLERANCE = 1e-4
-"""Relative bound of the energy check; its difference quotient is good to 1e-5 where increments turn the structure far."""
+"""Relative bound of the energy check; its difference quotient is good to 1e-5 where increments turn parts far."""
 
 
 @dataclass(frozen=True)

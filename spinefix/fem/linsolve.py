@@ -8,6 +8,7 @@ through scikit-sparse 0.4, and SuperLU of SciPy, which needs nothing extra and i
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -150,10 +151,7 @@ class _Pardiso(_Backend):
     """MKL PARDISO; matrix type 2 (positive definite) or -2 (indefinite), upper triangle, indices from 0."""
 
     def __init__(self, mtype: int) -> None:
-        from pypardiso import PyPardisoSolver
-
-        # pypardiso serves to find the library; its own calls copy and compare the matrix at each use.
-        self._mkl = PyPardisoSolver(mtype=mtype).libmkl
+        self._mkl = _load_mkl()
         self._call_mkl = self._mkl.pardiso
         self._call_mkl.argtypes = None
         self._call_mkl.restype = None
@@ -208,6 +206,17 @@ class _Pardiso(_Backend):
             raise MemoryError(f"not enough memory to factorize {u.n} unknowns")
         if error != 0:
             raise ConvergenceError(f"PARDISO failed in phase {phase} with error {error}")
+
+
+@functools.cache
+def _load_mkl() -> Any:
+    """Return MKL as a ctypes library.
+
+    pypardiso serves to find it, which takes a third of a second; its own calls copy and compare the matrix at each use.
+    """
+    from pypardiso import PyPardisoSolver
+
+    return PyPardisoSolver(mtype=2).libmkl
 
 
 def _call_pardiso(

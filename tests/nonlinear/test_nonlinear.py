@@ -5,8 +5,8 @@ import pytest
 from columns import column, linear, neo_hookean
 
 from spinefix.analysis import nonlinear
-from spinefix.analysis.solve import solve as solve_linear
 from spinefix.analysis.nonlinear import Extras, Spread, Step
+from spinefix.analysis.solve import solve as solve_linear
 from spinefix.fem import newton
 from spinefix.model.core import LoadCase
 
@@ -107,8 +107,9 @@ def test_same_iterations_in_newton_millimetres_and_kilonewton_metres():
 
 def squeezed(factors, **options):
     """A soft block pressed to less than half its height by a prescribed motion, as one increment: needs cut-backs."""
-    from spinefix.model.core import Support
     from dataclasses import replace
+
+    from spinefix.model.core import Support
 
     model, top = column([neo_hookean(1.0, 0.45)], height=10.0, divisions=(3, 3, 3))
     held = Support("head", np.array([top]), rotations=(True, True, True))
