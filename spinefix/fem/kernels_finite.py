@@ -187,62 +187,77 @@ def _element_force(g: Any, tau: Any, dv_now: Any, formulation: int, G: Any, out_
 
 
 @kernel
-def _point_rows(g: Any, row: int, c: Any, tau: Any, out_h: Any) -> None:
-    """out_h[row + j, p n + b] = sum_l a_ijkl g[row + l, b] for the pairs p = (i, k) = xx yy zz xy yz xz.
+def _moduli(c: Any, tau: Any, out_a: Any) -> None:
+    """out_a[j, p, l] = a_ijkl for the pairs p = (i, k) = xx yy zz xy yz xz."""
+    for j in range(3):
+        x, y, z = VOIGT[0, j], VOIGT[1, j], VOIGT[2, j]
+        tx, ty, tz = tau[x], tau[y], tau[z]
+        a = out_a[j]
+        a[0, 0], a[0, 1], a[0, 2] = c[x, 0] + tx, c[x, 3] + ty, c[x, 5] + tz
+        a[1, 0], a[1, 1], a[1, 2] = c[y, 3] + tx, c[y, 1] + ty, c[y, 4] + tz
+        a[2, 0], a[2, 1], a[2, 2] = c[z, 5] + tx, c[z, 4] + ty, c[z, 2] + tz
+        a[3, 0], a[3, 1], a[3, 2] = c[x, 3], c[x, 1], c[x, 4]
+        a[4, 0], a[4, 1], a[4, 2] = c[y, 5], c[y, 4], c[y, 2]
+        a[5, 0], a[5, 1], a[5, 2] = c[x, 5], c[x, 4], c[x, 2]
+
+
+@kernel
+def _add_dilatation_moduli(c: Any, tau: Any, swell: float, out_z: Any, out_a: Any) -> Any:
+    """Add the mean-dilatation terms of a_ijkl at one point, swell = m J dV / v; set z (6,).
+
+    return  (c_mmnn + 6 t) / 9
+    """
+    t = (tau[0] + tau[1] + tau[2]) / 3.0
+    for i in range(6):
+        out_z[i] = (c[0, i] + c[1, i] + c[2, i] + 2.0 * tau[i]) / 3.0
+    total = (out_z[0] + out_z[1] + out_z[2]) / 3.0
+    for i in range(3):
+        out_z[i] -= total
+    for p in range(6):
+        i, k = FIRST[p], SECOND[p]
+        for l in range(3):
+            out_a[i, p, l] -= out_z[VOIGT[k, l]]
+        for j in range(3):
+            out_a[j, p, k] -= out_z[VOIGT[i, j]]
+        out_a[i, p, k] += swell - total
+        out_a[k, p, i] += t - swell
+    return total
+
+
+@kernel
+def _point_rows(g: Any, row: int, a: Any, out_h: Any) -> None:
+    """out_h[row + j, p n + b] = sum_l a[j, p, l] g[row + l, b].
 
     The six pairs are written out: one long loop instead of six short ones.
     """
     n = g.shape[1]
     for j in range(3):
-        x, y, z = VOIGT[0, j], VOIGT[1, j], VOIGT[2, j]
-        tx, ty, tz = tau[x], tau[y], tau[z]
-        x0, x1, x2, x3, x4, x5 = c[x, 0], c[x, 1], c[x, 2], c[x, 3], c[x, 4], c[x, 5]
-        y1, y2, y3, y4, y5 = c[y, 1], c[y, 2], c[y, 3], c[y, 4], c[y, 5]
-        z2, z4, z5 = c[z, 2], c[z, 4], c[z, 5]
+        x0, x1, x2 = a[j, 0, 0], a[j, 0, 1], a[j, 0, 2]
+        y0, y1, y2 = a[j, 1, 0], a[j, 1, 1], a[j, 1, 2]
+        z0, z1, z2 = a[j, 2, 0], a[j, 2, 1], a[j, 2, 2]
+        p0, p1, p2 = a[j, 3, 0], a[j, 3, 1], a[j, 3, 2]
+        q0, q1, q2 = a[j, 4, 0], a[j, 4, 1], a[j, 4, 2]
+        r0, r1, r2 = a[j, 5, 0], a[j, 5, 1], a[j, 5, 2]
         for b in range(n):
             gx, gy, gz = g[row, b], g[row + 1, b], g[row + 2, b]
-            geometric = tx * gx + ty * gy + tz * gz
-            out_h[row + j, b] = x0 * gx + x3 * gy + x5 * gz + geometric
-            out_h[row + j, n + b] = y3 * gx + y1 * gy + y4 * gz + geometric
-            out_h[row + j, 2 * n + b] = z5 * gx + z4 * gy + z2 * gz + geometric
-            out_h[row + j, 3 * n + b] = x3 * gx + x1 * gy + x4 * gz
-            out_h[row + j, 4 * n + b] = y5 * gx + y4 * gy + y2 * gz
-            out_h[row + j, 5 * n + b] = x5 * gx + x4 * gy + x2 * gz
+            out_h[row + j, b] = x0 * gx + x1 * gy + x2 * gz
+            out_h[row + j, n + b] = y0 * gx + y1 * gy + y2 * gz
+            out_h[row + j, 2 * n + b] = z0 * gx + z1 * gy + z2 * gz
+            out_h[row + j, 3 * n + b] = p0 * gx + p1 * gy + p2 * gz
+            out_h[row + j, 4 * n + b] = q0 * gx + q1 * gy + q2 * gz
+            out_h[row + j, 5 * n + b] = r0 * gx + r1 * gy + r2 * gz
 
 
 @kernel
-def _add_dilatation_rows(g: Any, row: int, c: Any, tau: Any, swell: float, z: Any, out_h: Any, out_rank: Any) -> Any:
-    """Add the mean-dilatation terms of a_ijkl at one point to the rows out_h, and z_ij g_ja to out_rank (3, m).
-
-    swell = m J dV / v; z (6,) is work.
-    return  (c_mmnn + 6 t) / 9
-    """
+def _add_rank_row(g: Any, row: int, z: Any, out_rank: Any) -> None:
+    """Add z_ij g_ja of one point to out_rank (3, m)."""
     n = g.shape[1]
-    t = (tau[0] + tau[1] + tau[2]) / 3.0
-    total = 0.0
-    for i in range(6):
-        z[i] = (c[0, i] + c[1, i] + c[2, i] + 2.0 * tau[i]) / 3.0
-    total = (z[0] + z[1] + z[2]) / 3.0  # (c_mmnn + 2 tr tau) / 9
-    for i in range(3):
-        z[i] -= total
-    for i in range(3):
-        for j in range(3):
-            f = z[VOIGT[i, j]]
-            for a in range(n):
-                out_rank[i, a] += f * g[row + j, a]
-    for p in range(6):
-        i, k = FIRST[p], SECOND[p]
-        # delta_ij (swell - total) delta_kl - delta_ij z_kl, then - z_ij delta_kl, then (t - swell) delta_jk delta_il
-        x, y, w = -z[VOIGT[k, 0]], -z[VOIGT[k, 1]], -z[VOIGT[k, 2]]
-        f = swell - total
-        for b in range(n):
-            out_h[row + i, p * n + b] += x * g[row, b] + y * g[row + 1, b] + w * g[row + 2, b] + f * g[row + k, b]
-            out_h[row + k, p * n + b] += (t - swell) * g[row + i, b]
-        for j in range(3):
-            f = z[VOIGT[i, j]]
-            for b in range(n):
-                out_h[row + j, p * n + b] -= f * g[row + k, b]
-    return total
+    xx, yy, zz, xy, yz, xz = z[0], z[1], z[2], z[3], z[4], z[5]
+    for a in range(n):
+        gx, gy, gz = g[row, a], g[row + 1, a], g[row + 2, a]
+        out_rank[0, a] += xx * gx + xy * gy + xz * gz
+        out_rank[1, a] += xy * gx + yy * gy + yz * gz
+        out_rank[2, a] += xz * gx + yz * gy + zz * gz
 
 
 @kernel
@@ -327,7 +342,7 @@ def assemble_finite(
     h = np.zeros((rows, 6 * m))
     M = np.empty((m, 6 * m))
     G, rank, force = np.empty((3, m)), np.empty((3, m)), np.empty((3, m))
-    z = np.empty(6)
+    z, a = np.empty(6), np.empty((3, 6, 3))
     for t in range(elements.shape[0]):
         e = elements[t]
         for q in range(nq):
@@ -336,25 +351,26 @@ def assemble_finite(
                 F[t, q], f * s[0], f * s[1], f * s[2], f * s[3], f * s[4], f * s[5]
             )
         pressure, volume = _element_force(g[t], tau, dv_now[t], formulation, G, force)
-        for a in range(m):
-            node = conn[e, a]
+        for b in range(m):
+            node = conn[e, b]
             if node >= first_row and node < last_row:
                 for i in range(3):
-                    out_force[node, i] += force[i, a]
+                    out_force[node, i] += force[i, b]
         if tangent == 0:
             continue
         _clear(rank)
         total = 0.0
         for q in range(nq):
             _push_tangent(F[t, q], C[t, q], scale[e, q] * dv[t, q], X, c)
-            _point_rows(g[t], 3 * q, c, tau[q], h)
+            _moduli(c, tau[q], a)
             if formulation == MEAN_DILATATION:
-                swell = pressure * dv_now[t, q] / volume
-                total += _add_dilatation_rows(g[t], 3 * q, c, tau[q], swell, z, h, rank)
+                total += _add_dilatation_moduli(c, tau[q], pressure * dv_now[t, q] / volume, z, a)
+                _add_rank_row(g[t], 3 * q, z, rank)
+            _point_rows(g[t], 3 * q, a, h)
         _products(g[t], h, M)
         if formulation == MEAN_DILATATION:
             for i in range(3):
-                for a in range(m):
-                    rank[i, a] += 0.5 * (total - pressure) * G[i, a]
+                for b in range(m):
+                    rank[i, b] += 0.5 * (total - pressure) * G[i, b]
             _add_rank(rank, G, M)
         _scatter(M, conn[e], bmap[e], first_row, last_row, out_data)

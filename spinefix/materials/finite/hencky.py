@@ -43,7 +43,7 @@ def update(
     b, tau = np.empty(6), np.empty(6)
     Fi, work, axis, a = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     strain, beta = np.empty(3), np.empty(3)
-    c, T, X = np.empty((6, 6)), np.empty((6, 6)), np.empty((6, 6))
+    c, X = np.empty((6, 6)), np.empty((6, 6))
     for n in range(F.shape[0]):
         if not invert(F[n], Fi) > 0.0:
             return 1 + n
@@ -60,7 +60,7 @@ def update(
             for B in range(3):
                 a[A, B] = K - 2.0 / 3.0 * mu + (2.0 * mu if A == B else 0.0)
         out_W[n] = W
-        pull_back(beta, a, mu, strain, axis, Fi, tangent, tau, c, T, X, out_S[n], out_C[n])
+        pull_back(beta, a, mu, strain, axis, Fi, tangent, tau, c, X, out_S[n], out_C[n])
     return 0
 
 

@@ -80,7 +80,6 @@ def pull_back(
     tangent: int,
     tau: Any,
     c: Any,
-    T: Any,
     X: Any,
     out_S: Any,
     out_C: Any,
@@ -88,7 +87,7 @@ def pull_back(
     """Second Piola-Kirchhoff stress and material tangent from principal Kirchhoff stresses beta (3,).
 
     a (3, 3) = d beta / d strain; shear = G in beta_A - beta_B = 2 G (strain_A - strain_B); n axes (columns); Fi the
-    inverse of F; tau (6,) and c, T, X (6, 6) are work arrays.
+    inverse of F; tau (6,) and c, X (6, 6) are work arrays.
     """
     from_principal(beta, n, tau)
     congruence(Fi, tau, out_S)
@@ -110,4 +109,4 @@ def pull_back(
                 tau[i] = n[FIRST[i], A] * n[SECOND[i], B] + n[FIRST[i], B] * n[SECOND[i], A]
             add_dyad(tau, shear * x_coth - 0.5 * (beta[A] + beta[B]), c)
     mirror(c)
-    transform(c, Fi, T, X, out_C)
+    transform(c, Fi, tau, X, out_C)

@@ -44,7 +44,7 @@ def update(
     """See `FiniteLaw.update`; params (k, 36): D row by row; axes (n, 2 or more, 3)."""
     E, local, stress = np.empty(6), np.empty(6), np.empty(6)
     R, Rt = np.empty((3, 3)), np.empty((3, 3))
-    T, X = np.empty((6, 6)), np.empty((6, 6))
+    column, X = np.empty(6), np.empty((6, 6))
     for n in range(F.shape[0]):
         if not determinant(F[n]) > 0.0:
             return 1 + n
@@ -66,7 +66,7 @@ def update(
         out_W[n] = 0.5 * double_dot(stress, local)
         congruence(R, stress, out_S[n])
         if tangent == 1:
-            transform(D, R, T, X, out_C[n])
+            transform(D, R, column, X, out_C[n])
     return 0
 
 

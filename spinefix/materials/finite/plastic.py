@@ -70,7 +70,7 @@ def update(
     b, tau = np.empty(6), np.empty(6)
     Fi, work, axis, a = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     strain, e, beta = np.empty(3), np.empty(3), np.empty(3)
-    c, T, X = np.empty((6, 6)), np.empty((6, 6)), np.empty((6, 6))
+    c, X = np.empty((6, 6)), np.empty((6, 6))
     for n in range(F.shape[0]):
         if not invert(F[n], Fi) > 0.0:
             return 1 + n
@@ -110,7 +110,7 @@ def update(
             beta[A] = K * trace + 2.0 * shear * e[A]
             for B in range(3):
                 a[A, B] = K - 2.0 / 3.0 * shear + (2.0 * shear if A == B else 0.0) + rank * e[A] * e[B]
-        pull_back(beta, a, shear, strain, axis, Fi, tangent, tau, c, T, X, out_S[n], out_C[n])
+        pull_back(beta, a, shear, strain, axis, Fi, tangent, tau, c, X, out_S[n], out_C[n])
     return 0
 
 

@@ -153,34 +153,6 @@ def add_square(A: Any, f: float, out_C: Any) -> None:
 
 
 @kernel
-def transform(D: Any, R: Any, T: Any, X: Any, out_C: Any) -> None:
-    """out = R R D R^T R^T for a tangent D (6, 6) and any R (3, 3); T, X (6, 6) are work arrays.
-
-    Component ij of a tensor R A R^T is sum over the six kl of T[ij, kl] A_kl.
-    """
-    for i in range(6):
-        a, b = FIRST[i], SECOND[i]
-        for k in range(3):
-            T[i, k] = R[a, k] * R[b, k]
-        T[i, 3] = R[a, 0] * R[b, 1] + R[a, 1] * R[b, 0]
-        T[i, 4] = R[a, 1] * R[b, 2] + R[a, 2] * R[b, 1]
-        T[i, 5] = R[a, 0] * R[b, 2] + R[a, 2] * R[b, 0]
-    for i in range(6):
-        for j in range(6):
-            s = 0.0
-            for k in range(6):
-                s += T[i, k] * D[k, j]
-            X[i, j] = s
-    for i in range(6):
-        for j in range(i, 6):
-            s = 0.0
-            for k in range(6):
-                s += X[i, k] * T[j, k]
-            out_C[i, j] = s
-    mirror(out_C)
-
-
-@kernel
 def congruence(R: Any, A: Any, out: Any) -> None:
     """R A R^T (6,) of a symmetric tensor A (6,) and any R (3, 3)."""
     for n in range(6):
@@ -189,6 +161,21 @@ def congruence(R: Any, A: Any, out: Any) -> None:
         y = A[3] * R[j, 0] + A[1] * R[j, 1] + A[4] * R[j, 2]
         z = A[5] * R[j, 0] + A[4] * R[j, 1] + A[2] * R[j, 2]
         out[n] = R[i, 0] * x + R[i, 1] * y + R[i, 2] * z
+
+
+@kernel
+def transform(D: Any, R: Any, column: Any, X: Any, out_C: Any) -> None:
+    """out_ijkl = R_ia R_jb R_kc R_ld D_abcd of a symmetric tangent D (6, 6), by rows and then by columns.
+
+    R (3, 3) is any matrix; column (6,) and X (6, 6) are work.
+    """
+    for i in range(6):
+        congruence(R, D[i], X[i])
+    for i in range(6):
+        for k in range(6):
+            column[k] = X[k, i]
+        congruence(R, column, out_C[i])
+    mirror(out_C)
 
 
 @kernel
