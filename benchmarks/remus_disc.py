@@ -3,12 +3,12 @@
     python benchmarks/remus_disc.py FOLDER [--all-times] [--ccx] [--motions flexion ...] [--json FILE]
 
 FOLDER holds `remus_L45_disc.vtk` (hex8 with `region`), `remus_L45_hex20.npz` and `calculix_reference.csv`: the disc of
-the RemusR9 lumbosacral model (Remus R et al., PLoS ONE 2021;16(4):e0250456; BSD-3 licence). The table of the second code
-is from CalculiX 2.20 on the hex20 mesh, most of it with reduced integration (C3D20R). `--ccx` writes decks and runs
-`ccx` here (Debian package calculix-ccx) for the element types that have the same integration as ours (C3D20, C3D8).
+the RemusR9 lumbosacral model (Remus R et al., PLoS ONE 2021;16(4):e0250456; BSD-3 licence). The table of the second
+code is from CalculiX 2.20 on the hex20 mesh, most of it with reduced integration (C3D20R). `--ccx` writes decks and
+runs `ccx` here (Debian package calculix-ccx) for the element types without reduced integration (C3D20, C3D8).
 
-CalculiX takes W = C10 (I1 - 3) + C01 (I2 - 3) + (J - 1)^2 / D1 with isochoric invariants (user's manual, *HYPERELASTIC),
-so D1 = 2 / K and the volumetric energy here is `quadratic`.
+CalculiX takes W = C10 (I1 - 3) + C01 (I2 - 3) + (J - 1)^2 / D1 with isochoric invariants (user's manual,
+*HYPERELASTIC), so D1 = 2 / K and the volumetric energy here is `quadratic`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import meshio
 import numpy as np
 
 from spinefix.analysis import nonlinear
+from spinefix.fem import rotations
 from spinefix.mesh.core import CellBlock, Mesh
 from spinefix.model.core import Coupling, LoadCase, Material, Model, Support
 from spinefix.results import provenance
@@ -145,10 +146,19 @@ def build(disc: Disc, motion: Motion, *, volumetric: str = "quadratic", formulat
 
 
 Row = dict[str, float]
+"""Displacement u [mm], force F [N] and moment M [N mm] of the reference point by component, as in ``F_z``.
+
+M is the moment conjugate to the rotation vector, as CalculiX prints it: its work is M . d(rotation vector). About the
+axis of the rotation it is the moment itself; across it the two differ by about half the angle times the moment.
+"""
+
+
+def _row(**vectors: np.ndarray) -> Row:
+    return {f"{name}_{a}": float(x) for name, v in vectors.items() for a, x in zip(AXES, v, strict=True)}
 
 
 def run(model: Model, disc: Disc, motion: Motion, times: Sequence[float]) -> tuple[list[Row], dict[str, Any]]:
-    """Follow a motion; return displacement, force and moment of the reference point at `times`, and the cost."""
+    """Follow a motion; return the rows of the reference point at `times`, and the cost."""
     step = nonlinear.Step(
         "move",
         LoadCase("none"),
@@ -160,10 +170,9 @@ def run(model: Model, disc: Disc, motion: Motion, times: Sequence[float]) -> tup
     seconds = time.perf_counter() - began
     turning = disc.mesh.n_points + int(solution.rotation_index[disc.reference])
     rows = [
-        {f"{name}_{a}": float(v[i]) for name, v in (("u", u[disc.reference]), ("F", f[disc.reference]), ("M", f[turning]))
-         for i, a in enumerate(AXES)}
+        _row(u=u[disc.reference], F=f[disc.reference], M=rotations.spin_operator(u[turning]).T @ f[turning])
         for u, f in zip(solution.u, solution.reactions, strict=True)
-    ]  # fmt: skip
+    ]
     return rows, {"seconds": round(seconds, 2), "iterations": solution.solver["iterations"]}
 
 
