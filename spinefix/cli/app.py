@@ -61,6 +61,10 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("SPINEFIX_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.strerror:  # a place that cannot be written, a full disk
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {place}{error.strerror}", err=True)
+            return 1
         log = _write_log()
         click.echo(f"unforeseen error: {type(error).__name__}: {error}\ndetails for a bug report: {log}", err=True)
         return 1

@@ -70,5 +70,6 @@ def _check_free(folder: Path) -> None:
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder with --out")
     names = {path.name for path in folder.iterdir()}
-    if names and not names & {"manifest.json", "comparison.csv"}:
+    stopped_early = "scenario.yaml" in names and names <= {"scenario.yaml", "fields"}
+    if names and not stopped_early and not names & {"manifest.json", "comparison.csv"}:
         raise UsageError(f"{folder} is not empty and not a run folder; name another one with --out")

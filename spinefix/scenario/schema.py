@@ -107,6 +107,10 @@ class Outputs(Spec):
     """Second mesh from which the mesh error of each stiffness ratio is told: coarse estimates, fine measures."""
 
 
+REFERENCES = ("intact", "untreated")
+"""Arms that others are compared with, by name: nothing else may be called so."""
+
+
 class Inconsistency(ValueError):
     """Findings across fields, each with its place.
 
@@ -167,7 +171,7 @@ class Study(Spec):
         if not isinstance(references, list | tuple):
             return data
         arms = data.get("arms", {})
-        first = {name: {"kind": name} for name in references if name in ("intact", "untreated") and name not in arms}
+        first = {name: {"kind": name} for name in references if name in REFERENCES and name not in arms}
         data["arms"] = {**first, **arms}
         return data
 
@@ -196,6 +200,9 @@ def inconsistencies(study: Study) -> Iterator[tuple[Location, str]]:
         yield ("lesions",), "test blocks have no lesions; use segment.kind: spine"
     if not study.arms:
         yield ("arms",), "nothing to compare; name at least one arm"
+    for name in REFERENCES:
+        if name in study.arms and study.arms[name].kind != name:
+            yield ("arms", name, "kind"), f"{name!r} is the reference without an implant; give this arm another name"
     for field in ("lesions", "arms"):
         for where, value in _walk(getattr(study, field), (field,)):
             yield from _unknown_level(where, value, known)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from spinefix.errors import SpinefixError
+
 if TYPE_CHECKING:
     from spinefix.scenario.schema import Study
     from spinefix.study.run import ArmOutcome
@@ -27,7 +29,7 @@ def add_mesh_error(
     Returns
     -------
     list of str
-        Warnings: rows whose error exceeds five percent, or arms that have no solution on the other mesh.
+        Warnings: rows whose error exceeds five percent, or what has no solution on the other mesh.
     """
     n = study.segment.refinement()
     other = {"none": None, "coarse": 2, "fine": 5}[study.outputs.mesh_check]
@@ -35,7 +37,10 @@ def add_mesh_error(
         return []
     if other == n:
         return [f"the mesh is the {study.outputs.mesh_check} one itself: no mesh error is given"]
-    twin = solve_comparison(study.with_refinement(other))
+    try:
+        twin = solve_comparison(study.with_refinement(other))
+    except SpinefixError as failure:
+        return [f"mesh check: nothing can be built at n={other}: {failure}"]
     key = "stiffness_ratio_to_intact" if "intact" in study.arms else "stiffness_Nm_per_deg"
     reference = {(o.name, r["direction"]): r.get(key) for o in twin for r in o.comparison}
     factor = 1.0 if other > n else 1.0 / ((n / other) ** ORDER - 1.0)

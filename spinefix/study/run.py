@@ -22,6 +22,7 @@ from spinefix.metrics.stiffness import work_rotation
 from spinefix.metrics.stress import section_forces
 from spinefix.results import provenance, table
 from spinefix.scenario.build import ArmModel, Specimen, build_arm, build_specimen
+from spinefix.scenario.schema import plausibility
 from spinefix.study import fields
 from spinefix.study.mesh_error import add_mesh_error
 from spinefix.units import to_surface
@@ -64,6 +65,7 @@ class ArmOutcome:
     metrics: list[dict[str, object]] = field(default_factory=list)
     beams: list[dict[str, object]] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     error: SpinefixError | None = None
 
 
@@ -76,6 +78,7 @@ class RunOutcome:
     folder : Path
     arms : list of ArmOutcome
     warnings : list of str
+        Implausible numbers, constructs that should be looked at, mesh errors.
     """
 
     folder: Path
@@ -97,7 +100,7 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     source : Path
         The scenario file, copied into the folder.
     out : Path
-        Run folder; created, files of an earlier run are replaced.
+        Run folder; created. Files of an earlier run are replaced once the specimen is built.
     progress : callable
 
     Returns
@@ -107,19 +110,13 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     """
     start = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
-    stale = [out / "fields", out / "figures"]
-    for folder in stale:
-        shutil.rmtree(folder, ignore_errors=True)
-    for name in ("comparison.csv", "metrics.csv", "beams.csv", "manifest.json", "report.html"):
-        (out / name).unlink(missing_ok=True)
-    if source.exists():
-        shutil.copyfile(source, out / "scenario.yaml")
     seconds: dict[str, float] = {}
     steps = len(study.arms) + 2
     progress("building the segment", 0, steps)
     lap = time.perf_counter()
     specimen = build_specimen(study)
     seconds["segment"] = time.perf_counter() - lap
+    prepare_folder(out, source)
     outcomes: list[ArmOutcome] = []
     progress(f"solving {len(study.arms)} arms", 1, steps)
     for outcome in run_arms(study, specimen, out):
@@ -129,13 +126,25 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     add_ratios(outcomes)
     progress("estimating the mesh error", steps - 1, steps)
     lap = time.perf_counter()
-    warnings = add_mesh_error(study, outcomes, solve_comparison)
+    warnings = [*plausibility(study), *(f"{o.name}: {w}" for o in outcomes for w in o.warnings)]
+    warnings += add_mesh_error(study, outcomes, solve_comparison)
     seconds["mesh_error"] = time.perf_counter() - lap
     write_tables(out, outcomes)
     run = RunOutcome(out, outcomes, warnings)
     write_manifest(study, specimen, run, {**seconds, "total": time.perf_counter() - start})
     progress("done", steps, steps)
     return run
+
+
+def prepare_folder(out: Path, source: Path) -> None:
+    """Take what an earlier run has left out of the folder and put a copy of the scenario file there."""
+    for folder in ("fields", "figures"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+    for name in ("comparison.csv", "metrics.csv", "beams.csv", "manifest.json", "report.html"):
+        (out / name).unlink(missing_ok=True)
+    copy = out / "scenario.yaml"
+    if source.exists() and source.resolve() != copy.resolve():
+        shutil.copyfile(source, copy)
 
 
 def run_arms(study: Study, specimen: Specimen, folder: Path | None) -> Iterator[ArmOutcome]:
@@ -170,6 +179,7 @@ def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) ->
     try:
         arm = build_arm(study, specimen, name)
         built = time.perf_counter() - start
+        outcome.warnings += arm.construct.warnings
         system, solution = solve(arm.model, arm.cases, linear_solver=study.solver.linear_solver)
         cases = {c.name: c for c in arm.cases}
         ctx = Context(system, solution, specimen.segment, arm.reference, cases, arm.diseased, arm.resected)

@@ -10,6 +10,7 @@ import pytest
 
 from spinefix import errors
 from spinefix.cli import app, common, init, listing
+from spinefix.cli import run as run_module
 from spinefix.scenario.loader import load_study, parse_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,6 +169,18 @@ def test_run_refuses_a_folder_that_is_not_a_run(capsys, tmp_path):
     code, _, err = run(capsys, "run", SCENARIOS[0], "--out", tmp_path)
     assert code == 2 and "not a run folder" in err
     assert (tmp_path / "fields").exists()
+
+
+def test_run_takes_the_folder_of_a_run_that_was_stopped_early(tmp_path):
+    (tmp_path / "scenario.yaml").touch()
+    (tmp_path / "fields").mkdir()
+    run_module._check_free(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_told_without_a_log(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = run(capsys, "run", SCENARIOS[0], "--out", tmp_path / "file" / "runs")
+    assert code == 1 and "Not a directory" in err and str(tmp_path) in err and "unforeseen" not in err
 
 
 def test_run_of_the_bench_test(capsys, tmp_path):

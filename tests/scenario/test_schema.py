@@ -123,6 +123,8 @@ def test_moments_by_direction():
         ({"arms": {"a": {"kind": "anterior", "resect": ["L2", "L4"]}}}, "arms.a.resect", "not consecutive"),
         ({"arms": {"a": {"kind": "posterior", "screws": {"levels": ["L2", "S1"]}}}},
          "arms.a.screws.levels[1]", "not a level"),
+        ({"arms": {"intact": {"kind": "posterior", "screws": {"levels": ["L2", "L4"]}}}},
+         "arms.intact.kind", "is the reference"),
         ({"arms": {"a": {"kind": "posterior", "rods": {"material": "cocrr"}}}}, "arms.a.rods.material", "'cocr'"),
         ({"arms": {"a": {"kind": "posterior", "screws": {"interface": "glued"}}}},
          "arms.a.screws.interface", "unknown screw interface"),

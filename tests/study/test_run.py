@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from spinefix.errors import ScenarioError
 from spinefix.results import table
 from spinefix.scenario.schema import Study
+from spinefix.study.mesh_error import add_mesh_error
 from spinefix.study.run import COMPARISON_COLUMNS, run_study
 
 DIRECTIONS = ("flexion", "extension", "lateral_left", "lateral_right", "axial_left", "axial_right")
@@ -125,3 +127,54 @@ def test_an_arm_that_fails_leaves_the_others(tmp_path: Path) -> None:
     assert len(bad) == 6
     assert all(r["converged"] == "false" and r["rom_deg"] == "" for r in bad)
     assert all(r["converged"] == "true" for r in rows if r["arm"] == "posterior")
+
+
+BENCH = {
+    "schema_version": 1,
+    "name": "bench",
+    "segment": {"kind": "f1717_blocks", "resolution": "coarse"},
+    "lesions": [],
+    "arms": {"rods": {"kind": "posterior", "screws": {"levels": ["upper", "lower"], "length_mm": 40}}},
+    "loads": [{"kind": "compression", "force_N": 300}],
+}
+
+
+def test_what_should_be_looked_at_is_in_the_manifest(tmp_path: Path) -> None:
+    """A legal but implausible number, and a screw that the construct itself warns of."""
+    wide = {"levels": ["L2", "L4"], "diameter_mm": 9.0}
+    odd = study(
+        arms={"posterior": {"kind": "posterior", "screws": wide}},
+        loads=[{"kind": "pure_moment", "moment_Nm": 50.0, "directions": ["flexion"]}],
+        references=(),
+        outputs={"mesh_check": "none", "vtu": False, "pictures": False},
+    )
+    outcome = run_study(odd, Path("none.yaml"), tmp_path)
+    warnings = json.loads((tmp_path / "manifest.json").read_text())["warnings"]
+    assert warnings == outcome.warnings
+    assert any(w.startswith("loads[0].moment_Nm: 50 is outside the plausible range") for w in warnings)
+    assert any(w.startswith("posterior: screw.L2.left: the thread breaches the pedicle wall") for w in warnings)
+
+
+def test_a_run_folder_can_be_run_again_from_its_own_scenario(tmp_path: Path) -> None:
+    copy = tmp_path / "scenario.yaml"
+    copy.write_text("name: bench\n")
+    for _ in range(2):
+        assert run_study(Study.model_validate(BENCH), copy, tmp_path).exit_code == 0
+    assert copy.read_text() == "name: bench\n"
+    assert (tmp_path / "comparison.csv").exists()
+
+
+def test_a_specimen_that_cannot_be_built_leaves_an_earlier_run_alone(tmp_path: Path) -> None:
+    run_study(Study.model_validate(BENCH), Path("none.yaml"), tmp_path)
+    before = (tmp_path / "metrics.csv").read_bytes()
+    with pytest.raises(ScenarioError, match="only"):
+        run_study(study(lesions=[{"level": "L3", "volume_pct": 99.0}]), Path("none.yaml"), tmp_path)
+    assert (tmp_path / "metrics.csv").read_bytes() == before
+
+
+def test_a_second_mesh_that_cannot_be_built_costs_the_mesh_error_alone() -> None:
+    def fails(_: Study) -> list:
+        raise ScenarioError(["lesion.volume_pct = 93: too much"])
+
+    warnings = add_mesh_error(study(outputs={"mesh_check": "fine"}), [], fails)
+    assert warnings == ["mesh check: nothing can be built at n=5: lesion.volume_pct = 93: too much"]
