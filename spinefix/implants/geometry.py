@@ -7,7 +7,6 @@ import numpy as np
 from spinefix.mesh.core import F64, I32, Mesh
 from spinefix.mesh.topology import boundary_facets, facet_corners
 
-_QUAD_SPLIT = np.array([[0, 1, 2], [0, 2, 3]])
 _ON_EDGE = 1e-9
 
 
@@ -23,9 +22,13 @@ def rotate(vector: F64, axis: F64, angle: float) -> F64:
 
 
 def triangles(mesh: Mesh, facets: I32) -> F64:
-    """Return `facets` (k, 2) as two flat triangles each, (2 k, 3, 3) [mm]."""
+    """Return `facets` (k, 2) as four flat triangles each round its middle, (4 k, 3, 3) [mm].
+
+    A diagonal would be closer to one side of a warped facet, and left and right would differ.
+    """
     corners = mesh.points[facet_corners(mesh, facets)]
-    return np.asarray(corners[:, _QUAD_SPLIT].reshape(-1, 3, 3), np.float64)
+    middle = np.broadcast_to(corners.mean(axis=1, keepdims=True), corners.shape)
+    return np.asarray(np.stack([corners, np.roll(corners, -1, axis=1), middle], axis=2).reshape(-1, 3, 3), np.float64)
 
 
 def surface(mesh: Mesh, *names: str) -> F64:

@@ -78,6 +78,26 @@ def test_left_and_right_are_equal_in_a_symmetric_scenario(stiffness: dict) -> No
             assert left == pytest.approx(right, rel=1e-6)
 
 
+def test_symmetric_arms_do_not_turn_aside_in_flexion(folder: Path) -> None:
+    """Opposite moments give equal stiffness in any linear model; a motion out of the plane shows asymmetry."""
+    rows = table.read(folder / "metrics.csv")
+    for arm in ("intact", "untreated", "posterior", "posterior_prosthesis"):
+        turn = {a: 0.0 for a in "xyz"}
+        for r in rows:
+            if (r["arm"], r["direction"]) == (arm, "flexion") and r["metric"].startswith("rotation_"):
+                turn[r["metric"][-1]] += abs(float(r["value"]))
+        assert turn["y"] > 0.1
+        assert turn["x"] + turn["z"] < 1e-6 * turn["y"]
+
+
+def test_screws_of_both_sides_meet_the_same_bone(folder: Path) -> None:
+    arms = json.loads((folder / "manifest.json").read_text())["arms"]
+    measures = arms["posterior"]["measures"]
+    for name, left in measures.items():
+        if ".left." in name:
+            assert left == pytest.approx(measures[name.replace(".left.", ".right.")], rel=1e-9), name
+
+
 def test_shares_of_a_section_make_up_the_whole_load(folder: Path) -> None:
     rows = table.read(folder / "metrics.csv")
     for arm in ("untreated", "posterior", "anterior", "combined"):
