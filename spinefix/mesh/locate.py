@@ -146,22 +146,9 @@ def project(mesh: Mesh, facets: I32, x: F64) -> Projected:
     if not len(corners):
         raise MeshError("cannot project onto a surface without facets")
     x = np.ascontiguousarray(x, np.float64).reshape(-1, 3)
-    facet, uv, distance = np.full(len(x), -1, np.int32), np.zeros((len(x), 2)), np.full(len(x), np.inf)
-    centre = mesh.points[corners].mean(axis=1)
-    reach = np.linalg.norm(mesh.points[corners] - centre[:, None], axis=2).max()
-    tree, todo, k = cKDTree(centre), np.arange(len(x)), min(12, len(corners))
-    while len(todo):
-        near, candidates = (np.asarray(a) for a in tree.query(x[todo], k=np.arange(1, k + 1)))
-        sub_f, sub_uv, sub_d = np.full(len(todo), -1, np.int32), np.zeros((len(todo), 2)), np.full(len(todo), np.inf)
-        project_points(mesh.points, corners, x[todo], np.ascontiguousarray(candidates, np.int32), sub_f, sub_uv, sub_d)
-        facet[todo], uv[todo], distance[todo] = sub_f, sub_uv, sub_d
-        if k == len(corners):
-            break
-        # No facet lies nearer than the distance to its centre less its radius.
-        todo = todo[sub_d > near[:, -1] - reach]
-        k = min(4 * k, len(corners))
+    facet, uv, distance = closest_facets(mesh.points, corners, x)
     nodes = corners[facet]
-    weights, gradients = _facet_functions(nodes, uv)
+    weights, gradients = facet_functions(nodes, uv)
     foot = np.einsum("pm,pmi->pi", weights, mesh.points[nodes])
     tangents = np.einsum("pma,pmi->pai", gradients, mesh.points[nodes])
     normal = np.cross(tangents[:, 0], tangents[:, 1])
@@ -169,7 +156,34 @@ def project(mesh: Mesh, facets: I32, x: F64) -> Projected:
     return Projected(facet, nodes, weights, gradients, foot, normal, distance)
 
 
-def _facet_functions(nodes: I32, uv: F64) -> tuple[F64, F64]:
+def closest_facets(points: F64, corners: I32, x: F64) -> tuple[I32, F64, F64]:
+    """Find the closest of the facets with `corners` (f, 4) for each point x (p, 3) [mm].
+
+    Returns
+    -------
+    facet : (p,) int32
+    uv : (p, 2) float64
+        Facet coordinates of the closest point: in [-1, 1]^2, or the unit triangle where the last corner repeats.
+    distance : (p,) float64 [mm]
+    """
+    facet, uv, distance = np.full(len(x), -1, np.int32), np.zeros((len(x), 2)), np.full(len(x), np.inf)
+    centre = points[corners].mean(axis=1)
+    reach = np.linalg.norm(points[corners] - centre[:, None], axis=2).max()
+    tree, todo, k = cKDTree(centre), np.arange(len(x)), min(12, len(corners))
+    while len(todo):
+        near, candidates = (np.asarray(a) for a in tree.query(x[todo], k=np.arange(1, k + 1)))
+        sub_f, sub_uv, sub_d = np.full(len(todo), -1, np.int32), np.zeros((len(todo), 2)), np.full(len(todo), np.inf)
+        project_points(points, corners, x[todo], np.ascontiguousarray(candidates, np.int32), sub_f, sub_uv, sub_d)
+        facet[todo], uv[todo], distance[todo] = sub_f, sub_uv, sub_d
+        if k == len(corners):
+            break
+        # No facet lies nearer than the distance to its centre less its radius.
+        todo = todo[sub_d > near[:, -1] - reach]
+        k = min(4 * k, len(corners))
+    return facet, uv, distance
+
+
+def facet_functions(nodes: I32, uv: F64) -> tuple[F64, F64]:
     """Shape functions (p, 4) and gradients (p, 4, 2) of quadrilaterals and triangles with a repeated last node."""
     weights, gradients = shape("quad4", uv), gradient("quad4", uv)
     triangle = nodes[:, 2] == nodes[:, 3]
