@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from spinefix.analysis.system import System
 from spinefix.errors import CheckError
+from spinefix.fem.linsolve import CONDITION_LIMIT
 from spinefix.mesh.core import F64, I32
 from spinefix.model.core import LoadCase
 from spinefix.results.solution import Check
 
-MIRRORED = (("flexion", "extension"), ("lateral_left", "lateral_right"), ("axial_left", "axial_right"))
+OPPOSITE = (("flexion", "extension"), ("lateral_left", "lateral_right"), ("axial_left", "axial_right"))
 """Opposite load cases: a linear model must answer each pair with opposite displacements."""
 
 TOLERANCE = 1e-6
@@ -72,7 +74,13 @@ def joined_blocks(rows: sp.csr_array, rotation_index: I32) -> I32:
 
 
 def all_checks(
-    system: System, cases: Sequence[LoadCase], u: F64, loads: F64, reactions: F64, internal: F64
+    system: System,
+    cases: Sequence[LoadCase],
+    u: F64,
+    loads: F64,
+    reactions: F64,
+    internal: F64,
+    condition: float,
 ) -> tuple[Check, ...]:
     """Run all checks on the displacements of all cases.
 
@@ -80,6 +88,8 @@ def all_checks(
     ----------
     u, loads, reactions, internal : (n_cases, n_blocks, 3) float64
         Displacements, applied loads, support reactions, K u [mm, rad; N, N mm].
+    condition : float
+        Scaled condition number that the factorization has estimated.
 
     Returns
     -------
@@ -89,8 +99,9 @@ def all_checks(
         *equilibrium(system, u, loads, reactions),
         energy(u, loads, internal),
         reciprocity(u, loads),
-        *mirror(cases, u),
-        rigid_motion(system, u),
+        *opposite(cases, u),
+        *reflection(system, u, loads),
+        rigid_motion(system, u, condition),
     )
 
 
@@ -127,23 +138,81 @@ def reciprocity(u: F64, loads: F64) -> Check:
     return Check("reciprocity", float((np.abs(work - work.T) / own).max(initial=0.0)), TOLERANCE)
 
 
-def mirror(cases: Sequence[LoadCase], u: F64) -> tuple[Check, ...]:
-    """Opposite moments must give opposite displacements."""
+def opposite(cases: Sequence[LoadCase], u: F64) -> tuple[Check, ...]:
+    """Opposite moments must give opposite displacements: a bookkeeping check of load cases and right-hand sides."""
     names = [c.name for c in cases]
     out = []
-    for a, b in MIRRORED:
+    for a, b in OPPOSITE:
         if a in names and b in names:
             ua, ub = u[names.index(a)], u[names.index(b)]
-            out.append(Check(f"mirror_{a}_{b}", float(np.abs(ua + ub).max() / (np.abs(ua).max() + 1e-300)), TOLERANCE))
+            error = float(np.abs(ua + ub).max() / (np.abs(ua).max() + 1e-300))
+            out.append(Check(f"opposite_{a}_{b}", error, TOLERANCE))
     return tuple(out)
 
 
-def rigid_motion(system: System, u: F64) -> Check:
-    """No rigid mode left: the strain energy of the six rigid motions vanishes only without supports.
+def reflection(system: System, u: F64, loads: F64) -> tuple[Check, ...]:
+    """A left-right symmetric model must answer mirrored loads with mirrored displacements.
 
-    A left-over mechanism shows as a displacement out of all proportion: the bound is a hundred times the model size.
+    Runs where every node has a partner across the sagittal plane y = 0 and every element one of the same material and
+    stiffness scale; otherwise the model is not symmetric and nothing is checked. Loads that are their own mirror image
+    (flexion, compression) or its opposite (lateral bending, axial rotation) are looked at.
+    """
+    partner = mirror_partners(system)
+    if partner is None:
+        return ()
+    n, index = system.model.mesh.n_points, system.rotation_index
+    rotational = np.flatnonzero(index >= 0)
+    blocks = np.arange(u.shape[1])
+    blocks[:n] = partner
+    blocks[n + index[rotational]] = n + index[partner[rotational]]
+    sign = np.ones((u.shape[1], 3))
+    sign[:n, 1] = -1.0
+    sign[n:, [0, 2]] = -1.0  # rotations are axial vectors
+    worst = 0.0
+    for f, d in zip(loads, u, strict=True):
+        for s in (1.0, -1.0):
+            if np.allclose(f[blocks] * sign, s * f, atol=1e-9 * np.abs(f).max()):
+                worst = max(worst, float(np.abs(d[blocks] * sign - s * d).max() / (np.abs(d).max() + 1e-300)))
+    return (Check("left_right_symmetry", worst, TOLERANCE),)
+
+
+def mirror_partners(system: System) -> I32 | None:
+    """Node across the sagittal plane of each node (n_points,), or None if the model is not symmetric."""
+    model, mesh = system.model, system.model.mesh
+    flip = np.array([1.0, -1.0, 1.0])
+    size = float(np.ptp(mesh.points, axis=0).max())
+    used = np.zeros(mesh.n_points, bool)
+    for conn in system.connectivity():
+        used[conn] = True
+    used[list({c.reference for c in model.couplings})] = True
+    nodes = np.flatnonzero(used)
+    kind = system.rotation_index[nodes] >= 0  # a beam node may lie on a node of the bone
+    place = np.column_stack([mesh.points[nodes], np.where(kind, size, 0.0)])
+    distance, row = (np.asarray(a) for a in cKDTree(place).query(place * np.append(flip, 1.0)))
+    if distance.max(initial=0.0) > 1e-6 * size or len(np.unique(row)) < len(nodes):
+        return None
+    partner = np.arange(mesh.n_points)
+    partner[nodes] = nodes[row]
+    for block, cells in zip(mesh.blocks, np.split(np.arange(mesh.n_cells), mesh.offsets[1:-1]), strict=True):
+        if not len(block):
+            continue
+        centre = mesh.points[block.conn].mean(axis=1)
+        gap, other = (np.asarray(a) for a in cKDTree(centre).query(centre * flip))
+        scale = model.scale[cells].mean(axis=1)
+        same = (model.material_id[cells] == model.material_id[cells[other]]) & np.isclose(scale, scale[other])
+        if gap.max() > 1e-6 * size or not same.all():
+            return None
+    return partner.astype(np.int32)
+
+
+def rigid_motion(system: System, u: F64, condition: float) -> Check:
+    """No rigid mode or mechanism left.
+
+    The factorization estimates the scaled condition number (`spinefix.fem.linsolve`): a free motion makes it infinite
+    but for round-off. Displacements out of all proportion, a hundred times the model size, fail the check as well.
     """
     size = float(np.ptp(system.model.mesh.points, axis=0).max())
     n = system.model.mesh.n_points
     largest = float(np.abs(u[:, :n]).max(initial=0.0))
-    return Check("rigid_mode", largest / (100.0 * size) if np.isfinite(largest) else np.inf, 1.0)
+    moved = largest / (100.0 * size) if np.isfinite(largest) else np.inf
+    return Check("rigid_mode", max(moved, condition / CONDITION_LIMIT), 1.0)

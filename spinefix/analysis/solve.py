@@ -118,7 +118,13 @@ def solve(model: Model, cases: Sequence[LoadCase], *, linear_solver: str = "auto
     reactions = np.stack([T.reactions(r) for r in (internal - flat).T])
     shape = loads.shape
     results = checks.all_checks(
-        system, cases, u.T.reshape(shape), loads, reactions.reshape(shape), internal.T.reshape(shape)
+        system,
+        cases,
+        u.T.reshape(shape),
+        loads,
+        reactions.reshape(shape),
+        internal.T.reshape(shape),
+        report.condition,
     )
     watch.lap("checks")
     solution = Solution(

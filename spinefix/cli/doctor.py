@@ -16,7 +16,9 @@ def command() -> int:
     from spinefix.fem.linsolve import available
     from spinefix.jit import cache_folder
     from spinefix.results import provenance
-    from spinefix.viz.probe import has_screen, probe
+    from spinefix.viz.probe import forget, has_screen, probe
+
+    forget()  # the doctor looks afresh
 
     _section("versions", provenance.versions())
     _section("machine", provenance.machine())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spinefix.cli import common
+from spinefix.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,7 +56,12 @@ def _build(study: Study) -> None:
     table = Table(title="Arms", title_justify="left")
     for column in ("arm", "nodes", "solids", "beams", "interfaces", "resected"):
         table.add_column(column, justify="left" if column in ("arm", "resected") else "right")
-    arms = [build_arm(study, specimen, name) for name in study.arms]
+    arms, errors = [], []
+    for name in study.arms:
+        try:
+            arms.append(build_arm(study, specimen, name))
+        except UsageError as error:
+            errors.append(f"arms.{name}: {error}")
     for arm in arms:
         table.add_row(*_row(arm))
     screen.print(table)
@@ -66,6 +72,8 @@ def _build(study: Study) -> None:
         for warning in arm.construct.warnings:
             click.echo(f"warning: {arm.name}: {warning}", err=True)
         check(arm.model.mesh)
+    if errors:
+        raise UsageError("\n".join(errors))
 
 
 def _measures(arms: list[ArmModel]) -> Table:

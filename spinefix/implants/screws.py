@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spinefix import library
 from spinefix.anatomy.segment import Segment, Vertebra
@@ -65,6 +65,14 @@ class BoneScrew(Spec):
         float | None, Field(gt=0.0, json_schema_extra={"plausible": [2, 2000]})
     ] = None
     """Stiffness along the thread surface per area; left out: that of `interface`."""
+
+    @model_validator(mode="after")
+    def _core_within_thread(self) -> Self:
+        if self.core_diameter_mm is not None and self.core_diameter_mm >= self.diameter_mm:
+            raise ValueError(
+                f"core_diameter_mm {self.core_diameter_mm:g} must be less than diameter_mm {self.diameter_mm:g}"
+            )
+        return self
 
 
 class PedicleScrews(BoneScrew):

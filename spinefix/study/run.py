@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from spinefix.analysis.solve import solve
 from spinefix.errors import SpinefixError
@@ -98,7 +100,7 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     ----------
     study : Study
     source : Path
-        The scenario file, copied into the folder.
+        The scenario file. The folder gets ``scenario.yaml``, the study as it was run, with defaults and overrides.
     out : Path
         Run folder; created. Files of an earlier run are replaced once the specimen is built.
     progress : callable
@@ -116,7 +118,7 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     lap = time.perf_counter()
     specimen = build_specimen(study)
     seconds["segment"] = time.perf_counter() - lap
-    prepare_folder(out, source)
+    prepare_folder(out, study, source)
     outcomes: list[ArmOutcome] = []
     progress(f"solving {len(study.arms)} arms", 1, steps)
     for outcome in run_arms(study, specimen, out):
@@ -136,15 +138,18 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     return run
 
 
-def prepare_folder(out: Path, source: Path) -> None:
-    """Take what an earlier run has left out of the folder and put a copy of the scenario file there."""
+def prepare_folder(out: Path, study: Study, source: Path) -> None:
+    """Take what an earlier run has left out of the folder and put the study there as it is run."""
     for folder in ("fields", "figures"):
         shutil.rmtree(out / folder, ignore_errors=True)
     for name in ("comparison.csv", "metrics.csv", "beams.csv", "manifest.json", "report.html"):
         (out / name).unlink(missing_ok=True)
-    copy = out / "scenario.yaml"
-    if source.exists() and source.resolve() != copy.resolve():
-        shutil.copyfile(source, copy)
+    text = io.StringIO()
+    text.write(f"# The study as it was run, from {source.name}, with all defaults and overrides.\n")
+    yaml = YAML()
+    yaml.width = 110
+    yaml.dump(study.model_dump(mode="json"), text)
+    (out / "scenario.yaml").write_text(text.getvalue(), encoding="utf-8")
 
 
 def run_arms(study: Study, specimen: Specimen, folder: Path | None) -> Iterator[ArmOutcome]:
@@ -175,6 +180,7 @@ def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) ->
         Where fields go; None solves for the comparison alone.
     """
     outcome = ArmOutcome(name)
+    written: list[Path] = []
     start = time.perf_counter()
     try:
         arm = build_arm(study, specimen, name)
@@ -194,12 +200,16 @@ def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) ->
             seconds["metrics"] += time.perf_counter() - lap
             lap = time.perf_counter()
             if study.outputs.vtu:
-                fields.write_case(folder / "fields", name, case, ctx)
+                written.append(fields.write_case(folder / "fields", name, case, ctx))
             seconds["write"] += time.perf_counter() - lap
             ctx.forget(case)
         outcome.record = arm_record(arm, solution, seconds)
     except SpinefixError as error:
         outcome.error = error
+        outcome.metrics, outcome.beams = [], []  # no number of an arm that failed
+        for path in written:
+            path.unlink()
+            path.with_suffix(".pvd").unlink(missing_ok=True)
         outcome.record = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
         outcome.comparison = [failed_row(name, direction, moment) for direction, moment in study.moments().items()]
     return outcome

@@ -92,6 +92,12 @@ def probe() -> Probe:
     return found
 
 
+def forget() -> None:
+    """Drop a remembered success: libraries may have gone since."""
+    (Path(tempfile.gettempdir()) / f"spinefix-render-{_key()}.json").unlink(missing_ok=True)
+    probe.cache_clear()
+
+
 def _search() -> Probe:
     reason = ""
     for changes in _candidates():

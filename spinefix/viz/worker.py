@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from spinefix.viz.probe import Probe, child_environment, probe
+from spinefix.viz.probe import HOW_TO_INSTALL, Probe, child_environment, forget, probe
 
 if TYPE_CHECKING:
     from spinefix.viz.folder import RunFolder
@@ -92,7 +92,10 @@ def _draw_in_child(folder: Path, jobs: Sequence[Job], answer: Probe) -> list[str
     lost = [Path(j.target).name for j in jobs if j.target not in reports]
     if lost:
         lines = child.stderr.strip().splitlines()
-        reason = f"signal {-child.returncode}" if child.returncode < 0 else (lines[-1] if lines else "no message")
+        reason = lines[-1] if lines else "no message"
+        if child.returncode < 0:  # the renderer crashed although it once worked
+            forget()
+            reason = f"signal {-child.returncode}; if this happens again: {HOW_TO_INSTALL}"
         warnings.append(f"3D pictures not drawn: {', '.join(lost)}: the drawing process ended early ({reason})")
     return warnings
 

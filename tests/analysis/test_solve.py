@@ -1,9 +1,11 @@
 """A column of hexahedra under reference-point loads: closed forms, and checks that can fail."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from spinefix.analysis.checks import energy, equilibrium, mirror, reciprocity
+from spinefix.analysis.checks import energy, equilibrium, opposite, reciprocity, reflection
 from spinefix.analysis.solve import solve
 from spinefix.errors import CheckError
 from spinefix.mesh.core import Mesh, merge
@@ -13,11 +15,11 @@ from spinefix.model.core import Coupling, LoadCase, Material, Model, Support
 E, NU, L, A = 1000.0, 0.0, 60.0, 100.0
 
 
-def column(extra: Mesh | None = None) -> tuple[Model, int]:
-    bar = box((10, 10, L), (6, 6, 18))
+def column(extra: Mesh | None = None, y0: float = 0.0) -> tuple[Model, int]:
+    bar = box((10, 10, L), (6, 6, 18), origin=(0.0, y0, 0.0))
     top = np.flatnonzero(np.isclose(bar.points[:, 2], L))
     bottom = np.flatnonzero(np.isclose(bar.points[:, 2], 0))
-    reference = Mesh(np.array([[5.0, 5.0, L]]), ())
+    reference = Mesh(np.array([[5.0, 5.0 + y0, L]]), ())
     mesh, offset, _ = merge([bar, *([extra] if extra else []), reference])
     n = mesh.n_cells
     model = Model(
@@ -75,10 +77,25 @@ def test_checks_notice_a_wrong_answer() -> None:
     assert not all(c.passed for c in equilibrium(system, u, loads, 1.01 * solution.reactions))
     assert energy(u, loads, internal).passed
     assert not energy(1.01 * u, loads, 1.01 * internal).passed
-    assert mirror(cases, u)[0].passed
+    assert opposite(cases, u)[0].passed
     twisted = u.copy()
     twisted[1] *= 1.001
-    assert not mirror(cases, twisted)[0].passed
+    assert not opposite(cases, twisted)[0].passed
     turned = u.copy()
     turned[1] = 0.5 * u[0]
     assert not reciprocity(turned, loads + 0.1 * np.roll(loads, 1, axis=2)).passed
+
+
+def test_symmetric_model_is_recognized_and_a_skew_answer_is_not_believed() -> None:
+    model, ref = column(y0=-5.0)
+    cases = [moment("flexion", ref, 0, 1000, 0), moment("axial_left", ref, 0, 0, 1000)]
+    system, solution = solve(model, cases)
+    assert "left_right_symmetry" in [c.name for c in solution.checks]
+    skew = solution.u.copy()
+    skew[0, 17, 1] += 1e-4 * np.abs(skew[0]).max()
+    assert not reflection(system, skew, solution.loads)[0].passed
+    weak = np.ones_like(model.scale)
+    weak[: len(weak) // 20] = 0.5  # the first rows of elements lie on one side
+    lopsided = replace(model, scale=weak)
+    _, other = solve(lopsided, cases)
+    assert "left_right_symmetry" not in [c.name for c in other.checks]

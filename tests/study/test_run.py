@@ -7,6 +7,7 @@ import pytest
 
 from spinefix.errors import ScenarioError
 from spinefix.results import table
+from spinefix.scenario.loader import load_study
 from spinefix.scenario.schema import Study
 from spinefix.study.mesh_error import add_mesh_error
 from spinefix.study.run import COMPARISON_COLUMNS, run_study
@@ -176,12 +177,14 @@ def test_what_should_be_looked_at_is_in_the_manifest(tmp_path: Path) -> None:
 
 
 def test_a_run_folder_can_be_run_again_from_its_own_scenario(tmp_path: Path) -> None:
+    first = Study.model_validate({**BENCH, "name": "bench_of_its_own"})
+    assert run_study(first, Path("none.yaml"), tmp_path).exit_code == 0
     copy = tmp_path / "scenario.yaml"
-    copy.write_text("name: bench\n")
-    for _ in range(2):
-        assert run_study(Study.model_validate(BENCH), copy, tmp_path).exit_code == 0
-    assert copy.read_text() == "name: bench\n"
-    assert (tmp_path / "comparison.csv").exists()
+    before = (tmp_path / "metrics.csv").read_bytes()
+    again = load_study(copy, [])
+    assert again == first  # defaults and overrides included
+    assert run_study(again, copy, tmp_path).exit_code == 0
+    assert (tmp_path / "metrics.csv").read_bytes() == before
 
 
 def test_a_specimen_that_cannot_be_built_leaves_an_earlier_run_alone(tmp_path: Path) -> None:
