@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from spinefix.analysis.solve import Stopwatch
 from spinefix.analysis.system import active_blocks, beam_groups, elasticity_table, rotation_index
 from spinefix.errors import CheckError, MaterialError, UsageError
-from spinefix.fem import newton, rotations
+from spinefix.fem import contact, newton, rotations
 from spinefix.fem.assembly import kernel_array, point_scale
 from spinefix.fem.beams_finite import FiniteBeams
 from spinefix.fem.cables import Cables, FollowerLoad, ForceCurve
@@ -100,7 +100,7 @@ class Extras:
         Follower load paths, see `FollowerLoad`.
     spreads : tuple of Spread
     items : tuple of Item
-        Anything else, such as contact.
+        Anything else, such as contact (`spinefix.analysis.contacts`), which is settled at every factor asked for.
     following_moments : bool
         Moments turn with their nodes instead of keeping their axes.
     """
@@ -202,7 +202,7 @@ def solve(
     names = _RegionNames(model.mesh, problem.rotation_index)
     kinks = tuple(float(k) for k in range(len(steps) + 1))
     try:
-        path = newton.solve(problem, left.tolist(), control, start=start, kinks=kinks, worst=names.worst)
+        path = contact.follow(problem, left.tolist(), control, start=start, kinks=kinks, worst=names.worst)
     except newton.NotConverged as error:
         watch.lap("solve")
         error.partial = _collect(problem, steps, error.partial, watch)

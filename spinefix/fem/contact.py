@@ -13,9 +13,9 @@ Without friction the pressure is the derivative of an energy of the gap alone. T
 sides balance in force and moment.
 
 Friction is a spring between each slave point and an anchor, a material point of the master surface, that drags the
-anchor along where it would pull with more than mu p. The reaction acts at the foot of the slave point; both sides
-balance in force, in moment up to the penetration times the traction. Its tangent is symmetric too: it leaves out that
-the traction of slipping points grows with the pressure, and that the anchor moves a little otherwise than the foot.
+anchor along where it would pull with more than mu p. Its traction does work on the motion of the foot over the facet;
+so both sides balance here too. Its tangent is symmetric: it leaves out that the traction of slipping points grows with
+the pressure, and that the anchor moves a little otherwise than the foot.
 
 Source: Simo JC, Laursen TA (1992), An augmented Lagrangian treatment of contact problems involving friction, Comput
 Struct 42:97-116; integration at the slave quadrature points as in Fischer KA, Wriggers P (2005), Frictionless 2D
@@ -24,14 +24,14 @@ contact formulations for finite deformations based on the mortar method, Comput 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
-from spinefix.errors import ConvergenceError, UsageError
+from spinefix.errors import UsageError
 from spinefix.fem import newton
 from spinefix.fem.contact_gap import Pairs, Surfaces, find_pairs
 from spinefix.fem.equilibrium import Problem
@@ -130,6 +130,8 @@ class Contact:
     interface : Interface
     augmented : bool
         False: plain penalty, lambda stays zero.
+    offset : (q,) float64 [mm]
+        What counts as gap zero; see `fitted`.
     """
 
     name: str
@@ -137,12 +139,24 @@ class Contact:
     modulus: F64
     interface: Interface = Interface()
     augmented: bool = True
+    offset: F64 | float = 0.0
 
     def __post_init__(self) -> None:
         modulus = np.broadcast_to(np.asarray(self.modulus, np.float64), (len(self.surfaces),))
         if not (modulus > 0.0).all():
             raise UsageError(f"contact {self.name!r} needs positive moduli")
         object.__setattr__(self, "modulus", modulus)
+        object.__setattr__(self, "offset", np.broadcast_to(np.asarray(self.offset, np.float64), modulus.shape))
+
+    def fitted(self, within: float) -> Contact:
+        """Return the contact with gaps and overlaps at rest of up to `within` [mm] taken for exact contact.
+
+        For parts that were placed against each other but whose meshes do not quite agree. They keep their distance.
+        """
+        pairs = self._pairs(np.zeros_like(self.surfaces.points))
+        offset = np.zeros(len(self.surfaces))
+        offset[pairs.point] = np.where(np.abs(pairs.gap) <= within, pairs.gap, 0.0)
+        return replace(self, offset=offset)
 
     @property
     def stiffness(self) -> F64:
@@ -200,7 +214,7 @@ class Contact:
         surf = self.surfaces
         pairs = self._pairs(x.u, state[2])
         gap, pressure = np.full(len(surf), np.inf), state[0]
-        gap[pairs.point] = pairs.gap
+        gap[pairs.point] = self._gap(pairs)
         pressed = pressure[pairs.point] > 0.0
         traction, slipping = np.zeros((len(surf), 3)), np.zeros(len(surf), bool)
         traction[pairs.point] = pressure[pairs.point, None] * pairs.normal
@@ -234,9 +248,13 @@ class Contact:
         known = None if facet is None else facet.astype(np.int32)
         return find_pairs(self.surfaces, u, self.interface.reach * self.surfaces.size, known)
 
+    def _gap(self, pairs: Pairs) -> F64:
+        """Gap [mm] that counts."""
+        return np.asarray(pairs.gap - np.asarray(self.offset)[pairs.point])
+
     def _pressure(self, pairs: Pairs, base: F64) -> tuple[F64, F64]:
         """Pressure of each pair, before and after tension is taken away."""
-        trial = base[pairs.point] - self.stiffness[pairs.point] * pairs.gap
+        trial = base[pairs.point] - self.stiffness[pairs.point] * self._gap(pairs)
         return trial, np.maximum(trial, 0.0)
 
     # --- friction ---
@@ -280,13 +298,16 @@ class Contact:
         slips = size > limit
         part = np.where(slips, limit / np.where(slips, size, 1.0), 1.0)
         traction = part[:, None] * pull
-        np.add.at(out.internal, pairs.nodes, -(area[:, None] * pairs.weights)[:, :, None] * traction[:, None, :])
+        # How the foot moves over the facet does not change under rigid motion, so neither side gains force or moment.
+        slip = pairs.tangents.transpose(0, 2, 1) @ pairs.foot_gradient()
+        force = -area[:, None] * np.einsum("pi,pid->pd", traction, slip)
+        np.add.at(out.internal, pairs.nodes, force.reshape(-1, 8, 3))
         if blocks is not None:
             along = pull / np.where(size > 0.0, size, 1.0)[:, None]
             D = np.eye(3) - pairs.normal[:, :, None] * pairs.normal[:, None, :]
             D -= slips[:, None, None] * along[:, :, None] * along[:, None, :]
             D *= (k * part * area)[:, None, None]
-            blocks += np.einsum("pm,pij,pn->pminj", pairs.weights, D, pairs.weights).reshape(blocks.shape)
+            blocks += slip.transpose(0, 2, 1) @ D @ slip
         return self._dragged(x, anchors, feet, pairs.point, slips, foot + traction / k[:, None])
 
     def _dragged(self, x: Configuration, anchors: F64, feet: F64, point: I32, slips: Bool, where: F64) -> F64:
@@ -310,6 +331,9 @@ def _scatter(nodes: I32, blocks: F64, size: int) -> csr_array:
 
 
 # --- augmentation ---
+
+Worst = Callable[[F64], list[str]]
+"""Names of the worst places for a residual (n_blocks,) [N]."""
 
 
 @dataclass(frozen=True)
@@ -339,12 +363,13 @@ def solve(
     most: int = 12,
     start: newton.Increment | None = None,
     kinks: Sequence[float] = (),
+    worst: Worst | None = None,
 ) -> Settled:
     """Follow the load program as `newton.solve` does, and settle all contacts at each of the times.
 
     Parameters
     ----------
-    problem, times, control, start, kinks : see `newton.solve`
+    problem, times, control, start, kinks, worst : see `newton.solve`
     tolerance : float [1]
         Of the penetration over the size of the slave elements.
     most : int
@@ -353,18 +378,23 @@ def solve(
     Raises
     ------
     NotConverged
-        As `newton.solve`.
-    ConvergenceError
-        The penetration stays above the tolerance.
+        As `newton.solve`, or the penetration stays above the tolerance.
     """
     here = start
     kept: list[newton.Increment] = []
     history: list[newton.Attempt] = []
     reports, updates = [], []
     for time in times:
-        path = newton.solve(problem, [time], control, start=here, kinks=kinks)
-        history += path.history
-        here, count, more = settle(problem, path.increments[-1], control, tolerance=tolerance, most=most)
+        try:
+            path = newton.solve(problem, [time], control, start=here, kinks=kinks, worst=worst)
+            history += path.history
+            here, count, more = settle(
+                problem, path.increments[-1], control, tolerance=tolerance, most=most, worst=worst
+            )
+        except newton.NotConverged as error:
+            late = [i for i in error.partial.increments if not kept or i.time > kept[-1].time]
+            partial = newton.Path((*kept, *late), (*history, *error.history))
+            raise newton.NotConverged(str(error), partial, error.worst) from None
         history += more
         kept.append(here)
         updates.append(count)
@@ -379,6 +409,7 @@ def settle(
     *,
     tolerance: float = 1e-3,
     most: int = 12,
+    worst: Worst | None = None,
 ) -> tuple[newton.Increment, int, tuple[newton.Attempt, ...]]:
     """Update lambda at constant load until no contact penetrates more than `tolerance`; see `solve`.
 
@@ -391,24 +422,43 @@ def settle(
     """
     here, history = increment, list[newton.Attempt]()
     for count in range(most + 1):
-        worst = max(
-            ((r.relative_penetration, name) for name, r in contact_reports(problem, here).items()), default=(0.0, "")
-        )
-        if worst[0] <= tolerance:
+        depths = {name: r.relative_penetration for name, r in contact_reports(problem, here).items()}
+        deepest = max(depths, key=depths.__getitem__, default="")
+        if not depths or depths[deepest] <= tolerance:
             return here, count, tuple(history)
         if count < most:
-            history += (path := _again(problem, here, control)).history
+            path = _again(problem, here, control, worst)
+            history += path.history
             here = replace(path.increments[-1], before=here.before, before_time=here.before_time, pace=here.pace)
-    raise ConvergenceError(
-        f"contact {worst[1]!r} penetrates {worst[0]:.3g} of the element size at time {here.time:g} "
-        f"after {most} updates; tolerance {tolerance:g}. A stiffer interface needs fewer updates."
+    message = (
+        f"contact {deepest!r} penetrates {depths[deepest]:.3g} of the element size at time {here.time:g} after {most} "
+        f"updates; tolerance {tolerance:g}. A stiffer interface, or a finer slave surface, helps."
     )
+    raise newton.NotConverged(message, newton.Path((here,), tuple(history)), [deepest])
 
 
-def _again(problem: Problem, here: newton.Increment, control: newton.Control | None) -> newton.Path:
+def _again(
+    problem: Problem, here: newton.Increment, control: newton.Control | None, worst: Worst | None
+) -> newton.Path:
     """Find equilibrium anew at the same load with the state of `here`."""
     blink = 1e-9 * max(here.time - here.before_time, 1e-3 * abs(here.time))
-    return newton.solve(problem, [here.time], control, start=replace(here, time=here.time - blink, pace=0.0))
+    start = replace(here, time=here.time - blink, pace=blink, before=None)
+    return newton.solve(problem, [here.time], control, start=start, worst=worst)
+
+
+def follow(
+    problem: Problem,
+    times: Sequence[float],
+    control: newton.Control | None = None,
+    *,
+    start: newton.Increment | None = None,
+    kinks: Sequence[float] = (),
+    worst: Worst | None = None,
+) -> newton.Path:
+    """Return the path of `solve` if the problem has contacts, else that of `newton.solve`."""
+    if any(isinstance(item, Contact) for item in problem.items):
+        return solve(problem, times, control, start=start, kinks=kinks, worst=worst).path
+    return newton.solve(problem, times, control, start=start, kinks=kinks, worst=worst)
 
 
 def contact_reports(problem: Problem, increment: newton.Increment) -> dict[str, Report]:

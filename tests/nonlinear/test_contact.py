@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from columns import linear, model_of
+from columns import linear, model_of, neo_hookean
 from nltools import evaluate
 
+from spinefix.analysis import nonlinear
+from spinefix.analysis.contacts import contact_item
 from spinefix.analysis.nonlinear import Extras, Step, build_problem
-from spinefix.errors import ConvergenceError
 from spinefix.fem import contact, newton, rotations
 from spinefix.fem.contact import Contact, Interface
 from spinefix.fem.contact_gap import surfaces
@@ -150,8 +151,20 @@ def test_penetration_keeps_to_its_tolerance_whatever_the_penalty(stiffness):
     assert np.isclose(before, 0.05 / stiffness, rtol=0.1)
     found = contact.solve(problem, [1.0], tolerance=1e-6)
     assert found.reports[0]["touch"].relative_penetration <= 1e-6
-    with pytest.raises(ConvergenceError, match="penetrates"):
-        contact.solve(problem, [1.0], tolerance=1e-9, most=0)
+    with pytest.raises(newton.NotConverged, match="penetrates") as caught:
+        contact.solve(problem, [0.2, 1.0], tolerance=0.02 / stiffness, most=0)
+    assert [i.time for i in caught.value.partial.increments] == [0.2, 1.0]
+
+
+def test_a_fitted_contact_bridges_a_small_gap_at_rest():
+    mesh = blocks(gap=0.01)
+    item, fitted = pair(mesh), pair(mesh).fitted(0.02)
+    x = Configuration(np.zeros_like(mesh.points), np.zeros((0, 3, 3)))
+    x.u[mesh.nodes["up.zmin"], 2] -= 0.005
+    assert not evaluate(item, x)[0].any()
+    r, _, energy = evaluate(fitted, x)
+    assert np.isclose(r.reshape(-1, 3)[mesh.nodes["up.zmin"], 2].sum(), -10.0 * 0.005 * 1.4**2)
+    assert np.isclose(energy, 0.5 * 10.0 * 0.005**2 * 1.4**2)
 
 
 def test_hertz_cylinders():
@@ -257,12 +270,42 @@ def test_friction_forces_balance_and_stick_has_its_tangent(mu, slips):
     x.u[mesh.nodes["up.zmin"]] += [0.02, 0.01, 0.0]
     r, K, _ = evaluate(item, x, tangent=True)
     assert np.allclose(K, K.T, atol=1e-12)
-    force, moment = balance(mesh, x, r)
     smooth, _, _ = evaluate(pair(mesh, per_side=2), x)
-    assert force < 1e-13
-    assert moment < 0.2 * np.abs(r - smooth).max()  # penetration times traction
+    assert max(balance(mesh, x, r)) < 1e-13
     assert np.abs(r - smooth).max() > 1e-3
     if not slips:
         columns = [3 * k + i for k in np.unique(item.surfaces.nodes) for i in range(3)]
         K_fd = np.array([difference_column(item, x, i, item.start())[0] for i in columns]).T
         assert np.allclose(K[:, columns], K_fd, atol=0.03 * np.abs(K).max())
+
+
+def test_contact_in_a_whole_model():
+    """Through the load steps of a model, which checks equilibrium of loads and reactions."""
+    mesh = blocks((2, 2, 1), (3, 3, 1), side=3.0, inset=0.8, gap=0.02)
+    top = mesh.n_points
+    mesh = Mesh(np.vstack([mesh.points, [[1.5, 1.5, 2.02]]]), mesh.blocks, mesh.cells, mesh.facets, mesh.nodes)
+    supports = (
+        Support("foot", mesh.nodes["low.zmin"]),
+        Support("top", np.array([top]), (False, True, False), (True, False, True)),
+    )
+    couplings = (Coupling("top", top, mesh.nodes["up.zmax"]),)
+    model = model_of(
+        mesh,
+        [linear(20.0, 0.3), neo_hookean(1.0, 0.3)],
+        np.repeat([0, 1], [9, 4]),
+        supports=supports,
+        couplings=couplings,
+    )
+    item = contact_item(
+        model, "touch", mesh.facets["up.zmin"], mesh.facets["low.zmax"], Interface("friction", 0.4), fit_within=0.03
+    )
+    assert np.allclose(item.modulus, 1.0)
+    case = LoadCase("press", forces={top: np.array([0.01, 0.0, -0.05])}, moments={top: np.array([0.0, 0.005, 0.0])})
+    solution = nonlinear.solve(model, [Step("press", case, factors=(0.5, 1.0))], Extras(items=(item,)))
+    reports = [
+        contact.contact_reports(build_problem(model, [Step("press", case)], Extras(items=(item,))), i)["touch"]
+        for i in solution.increments
+    ]
+    assert np.allclose([r.force for r in reports], [[-0.005, 0.0, 0.025], [-0.01, 0.0, 0.05]], atol=1e-7)
+    assert max(r.relative_penetration for r in reports) <= 1e-3
+    assert {c.name for c in solution.checks} == {"equilibrium_force", "equilibrium_moment"}
