@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from spinefix.fem import assembly
-from spinefix.fem.links import EmbeddedLinks
+from spinefix.fem.links import EmbeddedLinks, SurfaceLinks
 from spinefix.mesh.core import F64, I32, Bool
 from spinefix.metrics.context import Context, Row
 from spinefix.metrics.stress import POSTERIOR
 from spinefix.units import to_surface
 
-PARTS = ("body", "disc", "posterior_elements", "ligaments", "rods", "screws", "prosthesis", "plate")
-"""Structures between which the load is shared. `body` is the diseased vertebral body; `ligaments` contain the facet
-joints; `screws` are screws and their hold in bone where they cross the section."""
+PARTS = ("body", "disc", "posterior_elements", "facet_joints", "ligaments", "rods", "screws", "prosthesis", "plate")
+"""Structures between which the load is shared. `body` is the diseased vertebral body; `screws` are screws and their
+hold in bone where they cross the section."""
 
 
 def part_of(name: str) -> str:
@@ -105,14 +105,14 @@ def section_forces(ctx: Context, case: str, level: str) -> dict[str, F64]:
     n = len(points)
     nodes = np.arange(n, dtype=np.int32)
     rotational = np.flatnonzero(ctx.solution.rotation_index >= 0)
-    held = {True: np.zeros(blocks.size), False: np.zeros(blocks.size)}
+    held = {name: np.zeros(blocks.size) for name in ("screws", "facet_joints", "ligaments")}
     for rows in ctx.system.links:
-        held[isinstance(rows, EmbeddedLinks)] += rows.nodal_forces(blocks.ravel())
-    for embedded, flat in held.items():
+        kind = {EmbeddedLinks: "screws", SurfaceLinks: "facet_joints"}.get(type(rows), "ligaments")
+        held[kind] += rows.nodal_forces(blocks.ravel())
+    for name, flat in held.items():
         f = flat.reshape(-1, 3)
         moment = np.zeros((n, 3))
         moment[rotational] = f[n + ctx.solution.rotation_index[rotational]]
-        name = "screws" if embedded else "ligaments"
         total[name] += resultant(nodes, points, f[:n], moment, above, frame.origin)
     rotate = frame.axes.T
     return {p: np.concatenate([rotate @ v[:3], rotate @ v[3:]]) for p, v in total.items()}

@@ -39,6 +39,7 @@ PART_COLOURS: dict[str, str] = {
     "bone": "#CDBB8F",
     "disc": OKABE_ITO[2],
     "posterior_elements": "#8C7B55",
+    "facet_joints": "#56B4E9",
     "ligaments": OKABE_ITO[4],
 }
 
