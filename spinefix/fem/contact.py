@@ -7,7 +7,7 @@ Slave quadrature points press on master facets with the nominal pressure p (forc
 g the gap, E the modulus and V / A = size the height of the slave element. `stiffness` has no dimension, so results
 and iterations do not depend on the units; without lambda the penetration is ``p / E / stiffness`` of the size.
 lambda is the pressure at the last accepted increment (augmented Lagrange, one update of Uzawa per increment); `settle`
-repeats updates at constant load until the penetration is below a tolerance.
+repeats updates at constant load until the penetration of all slave facets is below a tolerance.
 
 Without friction the pressure is the derivative of an energy of the gap alone. The tangent is exact and symmetric, both
 sides balance in force and moment.
@@ -59,6 +59,9 @@ class Interface:
         Tangential stiffness over the normal one while a point sticks.
     reach : float [1]
         Points farther from, or deeper in, the master surface than this times their size do not see it.
+    penetration : float [1]
+        Tolerance of `settle`: mean penetration of the points of a slave facet over their size. (Single points of
+        meshes that do not match keep some more; `Report` tells how much.)
     """
 
     kind: Literal["no_tension", "friction"] = "no_tension"
@@ -66,14 +69,15 @@ class Interface:
     stiffness: float = 10.0
     sticking: float = 0.5
     reach: float = 2.0
+    penetration: float = 1e-3
 
     def __post_init__(self) -> None:
         if self.kind not in ("no_tension", "friction"):
             raise UsageError(f"unknown interface {self.kind!r}; known: no_tension, friction (bonded: use a tie)")
         if self.friction < 0.0 or (self.friction > 0.0) != (self.kind == "friction"):
             raise UsageError(f"an interface of kind {self.kind!r} cannot have a friction of {self.friction:g}")
-        if min(self.stiffness, self.sticking, self.reach) <= 0.0:
-            raise UsageError("stiffness, sticking and reach of an interface must be positive")
+        if min(self.stiffness, self.sticking, self.reach, self.penetration) <= 0.0:
+            raise UsageError("stiffness, sticking, reach and penetration of an interface must be positive")
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ class Report:
         Largest, of points under pressure.
     relative_penetration : float [1]
         Largest over size.
+    mean_penetration : float [1]
+        Over size, mean of the points under pressure of a slave facet, worst facet.
     """
 
     gap: F64
@@ -112,6 +118,7 @@ class Report:
     moment: F64
     penetration: float
     relative_penetration: float
+    mean_penetration: float
 
 
 @dataclass(frozen=True)
@@ -226,6 +233,9 @@ class Contact:
         position, _ = surf.place(surf.points + x.u)
         force = surf.area[:, None] * traction
         deep = np.where(pressure > 0.0, np.maximum(-gap, 0.0), 0.0)
+        weight = surf.area * (pressure > 0.0)
+        share = np.bincount(surf.facet, weight)
+        mean = np.bincount(surf.facet, weight * deep / surf.size) / np.where(share > 0.0, share, 1.0)
         return Report(
             gap=gap,
             pressure=pressure,
@@ -237,6 +247,7 @@ class Contact:
             moment=np.cross(position, force).sum(axis=0),
             penetration=float(deep.max(initial=0.0)),
             relative_penetration=float((deep / surf.size).max(initial=0.0)),
+            mean_penetration=float(mean.max()),
         )
 
     def facet_pressure(self, report: Report) -> F64:
@@ -359,7 +370,7 @@ def solve(
     times: Sequence[float],
     control: newton.Control | None = None,
     *,
-    tolerance: float = 1e-3,
+    tolerance: float | None = None,
     most: int = 12,
     start: newton.Increment | None = None,
     kinks: Sequence[float] = (),
@@ -370,8 +381,8 @@ def solve(
     Parameters
     ----------
     problem, times, control, start, kinks, worst : see `newton.solve`
-    tolerance : float [1]
-        Of the penetration over the size of the slave elements.
+    tolerance : float [1], optional
+        Instead of `Interface.penetration`.
     most : int
         Updates of lambda at one time.
 
@@ -407,7 +418,7 @@ def settle(
     increment: newton.Increment,
     control: newton.Control | None = None,
     *,
-    tolerance: float = 1e-3,
+    tolerance: float | None = None,
     most: int = 12,
     worst: Worst | None = None,
 ) -> tuple[newton.Increment, int, tuple[newton.Attempt, ...]]:
@@ -422,19 +433,30 @@ def settle(
     """
     here, history = increment, list[newton.Attempt]()
     for count in range(most + 1):
-        depths = {name: r.relative_penetration for name, r in contact_reports(problem, here).items()}
-        deepest = max(depths, key=depths.__getitem__, default="")
-        if not depths or depths[deepest] <= tolerance:
+        depths = _depths(problem, here, tolerance)
+        deepest = max(depths, key=lambda name: depths[name][0] / depths[name][1], default="")
+        depth, allowed = depths.get(deepest, (0.0, 0.0))
+        if depth <= allowed:
             return here, count, tuple(history)
         if count < most:
             path = _again(problem, here, control, worst)
             history += path.history
             here = replace(path.increments[-1], before=here.before, before_time=here.before_time, pace=here.pace)
     message = (
-        f"contact {deepest!r} penetrates {depths[deepest]:.3g} of the element size at time {here.time:g} after {most} "
-        f"updates; tolerance {tolerance:g}. A stiffer interface, or a finer slave surface, helps."
+        f"contact {deepest!r} penetrates {depth:.3g} of the element size at time {here.time:g} after {most} updates; "
+        f"tolerance {allowed:g}. A stiffer interface, or a finer slave surface, helps."
     )
     raise newton.NotConverged(message, newton.Path((here,), tuple(history)), [deepest])
+
+
+def _depths(problem: Problem, here: newton.Increment, tolerance: float | None) -> dict[str, tuple[float, float]]:
+    """Mean penetration and its tolerance of each contact."""
+    reports = contact_reports(problem, here)
+    return {
+        item.name: (reports[item.name].mean_penetration, tolerance or item.interface.penetration)
+        for item in problem.items
+        if isinstance(item, Contact)
+    }
 
 
 def _again(
