@@ -22,7 +22,7 @@ def blocks(upper=(1, 1, 1), lower=(2, 1, 1), *, kind="hex8", gap=0.0, inset=0.3,
     """A box on a larger one; facets up.zmin and low.zmax face each other."""
     low = generate.box((side, side, height), lower, name="low", kind=kind)
     wide = side - 2 * inset
-    up = generate.box((wide, wide, height), upper, origin=(inset, inset, height + gap), name="up")
+    up = generate.box((wide, wide, height), upper, origin=(inset, inset, height + gap), name="up", kind=kind)
     return merge([low, up])[0]
 
 
