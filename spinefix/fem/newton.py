@@ -42,8 +42,8 @@ class Control:
         Halvings of the increment asked for before the analysis is given up.
     growth : float
         Factor on the increment after an easy one.
-    easy : int
-        An increment with no more iterations than this is easy.
+    easy : float
+        An increment that took no more than this part of `max_iterations` is easy.
     first : float or None
         First increment of pseudo-time; by default the whole way to the first time asked for.
     line_search : float
@@ -62,12 +62,12 @@ class Control:
     max_iterations: int = 20
     max_cutbacks: int = 8
     growth: float = 1.5
-    easy: int = 8
+    easy: float = 0.4
     first: float | None = None
     line_search: float = 0.8
     patience: int = 6
     extrapolate: bool = False
-    strategy: str = "newton"
+    strategy: str = "krylov"
     linear_solver: str = "auto"
 
 
@@ -255,7 +255,7 @@ class _Walk:
                     if pace < least * (1.0 - 1e-9):
                         raise self._give_up(kept, here, attempt, trace)
                     continue
-                if attempt.iterations <= self.control.easy:
+                if attempt.iterations <= self.control.easy * self.control.max_iterations:
                     pace = max(pace, (end - here.time) * self.control.growth)
                 here = replace(found, pace=pace)
             kept.append(here)
@@ -359,6 +359,7 @@ class _Walk:
                     raise
         start = float(step @ old.residual)
         stalls = len(trace.errors) > self.control.patience and trace.errors[-1] > min(trace.errors[:-1])
+        stalls = stalls or self.direction.careful
         if stalls and start < 0.0 and trial.slope > self.control.line_search * abs(start):
             trial = _bisect(at, start, trial, trace)
         return trial.balance, trial.length
