@@ -205,10 +205,10 @@ def solve(
         path = contact.follow(problem, left.tolist(), control, start=start, kinks=kinks, worst=names.worst)
     except newton.NotConverged as error:
         watch.lap("solve")
-        error.partial = _collect(problem, steps, error.partial, watch)
+        error.partial = _collect(problem, steps, error.partial, watch, start)
         raise
     watch.lap("solve")
-    solution = _collect(problem, steps, path, watch)
+    solution = _collect(problem, steps, path, watch, start)
     failed = [c for c in solution.checks if not c.passed]
     if failed:
         lines = [f"{c.name}: {c.value:.3g} > {c.tolerance:.3g}" for c in failed]
@@ -366,10 +366,16 @@ def _motions(steps: Sequence[Step]) -> tuple[Motion, ...]:
 # --- results ---
 
 
-def _collect(problem: Problem, steps: Sequence[Step], path: newton.Path, watch: Stopwatch) -> NonlinearSolution:
+def _collect(
+    problem: Problem,
+    steps: Sequence[Step],
+    path: newton.Path,
+    watch: Stopwatch,
+    start: newton.Increment | None,
+) -> NonlinearSolution:
     incs = path.increments
     last = len(steps) - 1
-    checks = (*equilibrium(problem, incs), *power(problem, incs))
+    checks = (*equilibrium(problem, incs if start is None else (start, *incs)), *power(problem, incs))
     watch.lap("checks")
     spreads = {i.name: _motion_of(i, incs) for i in problem.items if isinstance(i, DistributedLoad)}
     return NonlinearSolution(
