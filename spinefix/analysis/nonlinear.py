@@ -3,7 +3,7 @@
 What the linear analysis does in one go, this one does in increments on the deforming structure. Solids with a linear
 law become co-rotational (large rotation, small strain, the same stiffness as in the linear analysis); those with a law
 of `spinefix.materials.finite` follow it at finite strain. Beams are co-rotational, springs act along their current
-axis, couplings turn.
+axis, couplings turn, elastic foundations and embedded screws are carried along by the parts they join.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from spinefix.analysis.solve import Stopwatch
 from spinefix.analysis.system import active_blocks, beam_groups, elasticity_table, rotation_index
 from spinefix.errors import CheckError, MaterialError, UsageError
-from spinefix.fem import contact, newton, rotations
+from spinefix.fem import contact, links, newton, rotations
 from spinefix.fem.assembly import kernel_array, point_scale
 from spinefix.fem.beams_finite import FiniteBeams
 from spinefix.fem.cables import Cables, FollowerLoad, ForceCurve
@@ -26,6 +26,7 @@ from spinefix.fem.couplings_finite import DistributedLoad, Motion, finite_constr
 from spinefix.fem.equilibrium import Problem
 from spinefix.fem.finite import FINITE_FORMULATIONS, FiniteGroup
 from spinefix.fem.items import Configuration, Item, PointLoads, Program
+from spinefix.fem.links_finite import CorotatedLinks
 from spinefix.fem.solids_finite import FiniteSolids, FixedElasticity
 from spinefix.materials.finite import FINITE_LAWS, finite_law, parameter_rows
 from spinefix.mesh.core import F64, I32, Mesh
@@ -222,14 +223,12 @@ def build_problem(model: Model, steps: Sequence[Step], extras: Extras | None = N
     index = rotation_index(model)
     points = model.mesh.points
     groups, beams = finite_groups(model), beam_groups(model)
-    if model.surface_springs or model.embeddings:
-        names = [*(s.name for s in model.surface_springs), *(e.name for e in model.embeddings)]
-        raise UsageError(f"interfaces without a form at finite rotation yet: {', '.join(names)}")
     items: list[Item] = []
     if groups:
         items.append(FiniteSolids(points, groups))
     items += [FiniteBeams(points, group, index, f"beams.{i}") for i, group in enumerate(beams)]
     items += [_cables(model, s, extras.curves.get(s.name)) for s in model.point_springs]
+    items += [CorotatedLinks(points, rows) for rows in _interfaces(model, index)]
     items += list(extras.items)
     items += _loads(model, index, steps, extras)
     active = active_blocks((), beams, index)
@@ -293,6 +292,15 @@ def _group(model: Model, kind: str, conn: I32, cells: I32, law: str, formulation
     params = parameter_rows(found, [model.materials[i].parameters for i in used])
     axes = model.fibres[cells] if found.axes != "none" else np.zeros((len(cells), 0, 3))
     return FiniteGroup(kind, formulation, cells, conn, found, params, kernel_array(inverse, np.int32), axes, scale)
+
+
+def _interfaces(model: Model, index: I32) -> list[links.Links]:
+    """Rows of elastic foundations and embedded beams, as in the linear analysis."""
+    n_dof = 3 * (model.mesh.n_points + int(index.max(initial=-1)) + 1)
+    return [
+        *(links.surface_links(model.mesh, s, n_dof) for s in model.surface_springs),
+        *(links.embedded_links(model.mesh, index, e, n_dof) for e in model.embeddings),
+    ]
 
 
 def _cables(model: Model, springs: Any, curve: ForceCurve | None) -> Cables:
