@@ -502,7 +502,11 @@ def closest_on_quad(a, b, c, d, x, out_uv):  # type: ignore[no-untyped-def]
 
 @kernel
 def project_points(points, corners, x, candidates, out_facet, out_uv, out_distance):  # type: ignore[no-untyped-def]
-    """Find for each point x (p, 3) the closest of its `candidates` (p, k) facets with `corners` (f, 4)."""
+    """Find for each point x (p, 3) the closest of its `candidates` (p, k) facets with `corners` (f, 4).
+
+    Of facets that are equally close, as on both sides of an edge, the first candidate is taken. With candidates in
+    the order of their centres' distance the choice does not hang on round-off, and is the same on a mirror image.
+    """
     uv = np.empty(2)
     for p in range(x.shape[0]):
         best = np.inf
@@ -513,7 +517,7 @@ def project_points(points, corners, x, candidates, out_facet, out_uv, out_distan
                 square = closest_on_triangle(a, b, c, x[p], uv)
             else:
                 square = closest_on_quad(a, b, c, points[corners[f, 3]], x[p], uv)
-            if square < best:
+            if square < best * (1.0 - 1e-8):
                 best = square
                 out_facet[p] = f
                 out_uv[p, 0], out_uv[p, 1] = uv[0], uv[1]
