@@ -201,3 +201,17 @@ def test_a_second_mesh_that_cannot_be_built_costs_the_mesh_error_alone() -> None
 
     warnings = add_mesh_error(study(outputs={"mesh_check": "fine"}), [], fails)
     assert warnings == ["mesh check: nothing can be built at n=5: lesion.volume_pct = 93: too much"]
+
+
+def test_facet_joints_are_alike_on_both_sides_of_the_middle_mesh(tmp_path: Path) -> None:
+    """Quadrature points that project onto an edge between two facets must choose alike left and right."""
+    one = study(
+        segment={"kind": "spine", "levels": ["L2", "L3"], "resolution": "middle"},
+        lesions=[],
+        arms={"intact": {"kind": "intact"}},
+        loads=[{"kind": "pure_moment", "directions": ["flexion", "axial_left"]}],
+        outputs={"mesh_check": "none", "vtu": False, "pictures": False},
+    )
+    outcome = run_study(one, Path("none.yaml"), tmp_path)
+    checks = {c["name"]: c["value"] for c in outcome.arms[0].record["checks"]}
+    assert checks["left_right_symmetry"] < 1e-8
