@@ -220,27 +220,26 @@ def gmres(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) ->
     size = float(np.linalg.norm(b))
     if size == 0.0:
         return np.zeros_like(b), 0
-    basis, images = [b / size], []
+    basis, images = np.empty((most + 1, len(b))), np.empty((most, len(b)))
+    basis[0] = b / size
     H = np.zeros((most + 1, most))
     rhs = np.zeros(most + 1)
     rhs[0] = size
     for j in range(most):
-        z = precondition(basis[j])
-        images.append(z)
-        w = A(z)
+        images[j] = precondition(basis[j])
+        w = A(images[j])
         for _ in range(2):  # orthogonalize twice
-            for i, v in enumerate(basis):
-                h = float(v @ w)
-                H[i, j] += h
-                w = w - h * v
+            h = basis[: j + 1] @ w
+            w = w - h @ basis[: j + 1]
+            H[: j + 1, j] += h
         H[j + 1, j] = float(np.linalg.norm(w))
         y, *_ = np.linalg.lstsq(H[: j + 2, : j + 1], rhs[: j + 2], rcond=None)
         rest = float(np.linalg.norm(H[: j + 2, : j + 1] @ y - rhs[: j + 2]))
         if rest <= tolerance * size:
-            return np.asarray(sum(c * v for c, v in zip(y, images, strict=True))), j + 1
+            return np.asarray(y @ images[: j + 1]), j + 1
         if H[j + 1, j] <= 1e-14 * size:
             return None, j + 1
-        basis.append(w / H[j + 1, j])
+        basis[j + 1] = w / H[j + 1, j]
     return None, most
 
 
