@@ -185,20 +185,27 @@ class FrozenKrylov(Direction):
         return -self._factor(residual)
 
     def _krylov(self, K: Tangent, b: F64) -> tuple[F64 | None, int]:
-        """Solve by conjugate gradients, or GMRES where loads make K unsymmetric; None if that takes too long."""
-        method = gmres if K.U.shape[1] else conjugate_gradients
-        return method(K.__matmul__, self._factor, b, self.tolerance, self.most)
+        """Solve by conjugate gradients, or GMRES where loads make K unsymmetric; None if that takes too long.
+
+        Norms count moments over the size of the model, so that nothing depends on units.
+        """
+        w = K.weight
+        if not K.U.shape[1]:
+            return conjugate_gradients(K.__matmul__, self._factor, b, w, self.tolerance, self.most)
+        return gmres(lambda v: w * (K @ v), lambda r: self._factor(r / w), w * b, self.tolerance, self.most)
 
 
-def conjugate_gradients(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
-    """Return x with ``|A x - b| <= tolerance |b|`` and the iterations; None for x after `most` of them.
+def conjugate_gradients(
+    A: Apply, precondition: Apply, b: F64, weight: F64, tolerance: float, most: int
+) -> tuple[F64 | None, int]:
+    """Return x with ``|w (A x - b)| <= tolerance |w b|`` and the iterations; None for x after `most` of them.
 
     Directions of negative curvature end it as well: neither A nor its preconditioner need be positive definite then.
     """
     x, r = np.zeros_like(b), b.copy()
     z = precondition(r)
     p, rz = z, float(r @ z)
-    goal = tolerance * float(np.linalg.norm(b))
+    goal = tolerance * float(np.linalg.norm(weight * b))
     for i in range(1, most + 1):
         Ap = A(p)
         curvature = float(p @ Ap)
@@ -207,7 +214,7 @@ def conjugate_gradients(A: Apply, precondition: Apply, b: F64, tolerance: float,
         alpha = rz / curvature
         x += alpha * p
         r -= alpha * Ap
-        if np.linalg.norm(r) <= goal:
+        if np.linalg.norm(weight * r) <= goal:
             return x, i
         z = precondition(r)
         rz, old = float(r @ z), rz
@@ -216,7 +223,7 @@ def conjugate_gradients(A: Apply, precondition: Apply, b: F64, tolerance: float,
 
 
 def gmres(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
-    """As `conjugate_gradients` for any matrix; right preconditioned, without restarts."""
+    """As `conjugate_gradients` for any matrix and weights of one; right preconditioned, without restarts."""
     size = float(np.linalg.norm(b))
     if size == 0.0:
         return np.zeros_like(b), 0

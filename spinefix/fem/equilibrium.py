@@ -30,12 +30,15 @@ class Tangent:
     U, V : (n_free, k) float64
     by_motion : (n_free,) float64
         Change of the residual by the prescribed motion that the evaluation was asked about.
+    weight : (n_free,) float64
+        1 for displacements, one over the size of the model for rotations: makes norms of the residual forces.
     """
 
     matrix: csr_array
     U: F64
     V: F64
     by_motion: F64
+    weight: F64
 
     def __matmul__(self, v: F64) -> F64:
         return np.asarray(self.matrix @ v + self.U @ (self.V.T @ v))
@@ -100,7 +103,7 @@ class Problem:
         tables = [table for c in cliques for table in c]
         self.pattern = BlockPattern.build(constraints.n_blocks, tables, threads=threads)
         self.size = float(np.ptp(self.points, axis=0).max())
-        self._reduction = _Reduction(constraints)
+        self._reduction = _Reduction(constraints, self.size)
 
     @property
     def free(self) -> I32:
@@ -177,8 +180,9 @@ class Problem:
 class _Reduction:
     """T^T K T with a pattern that stays the same from call to call, so that factorizations can reuse their analysis."""
 
-    def __init__(self, constraints: FiniteConstraints) -> None:
+    def __init__(self, constraints: FiniteConstraints, size: float) -> None:
         self.constraints = constraints
+        self._weight = np.where(constraints.dofs.free < 3 * constraints.n_points, 1.0, 1.0 / size)
         n = len(constraints.dofs.free)
         self._structure = csr_array((n, n))
         self._keys: I64 = np.zeros(0, np.int64)
@@ -206,7 +210,7 @@ class _Reduction:
             step = motion.ravel().copy()
             step[dofs.slave] = slaves @ step
             by_motion = reduce(K @ step + sum((m @ step for m in loose), np.zeros(n)))
-        return Tangent(matrix, U, V, by_motion)
+        return Tangent(matrix, U, V, by_motion, self._weight)
 
     def _more(self, K: bsr_array, C: csr_array, loose: Sequence[csr_array]) -> csr_array:
         """What slaves and loose tangents add to the block of the free dofs."""
