@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from spinefix import __version__
-from spinefix.cli import compare, doctor, export, init, listing, report, run, schema, validate, view
+from spinefix.cli import compare, doctor, export, init, listing, report, run, schema, validate, verify, view
 from spinefix.errors import ScenarioError, SpinefixError
 
 
@@ -27,7 +27,7 @@ def cli() -> None:
     """
 
 
-for module in (run, validate, compare, view, report, export, listing, schema, init, doctor):
+for module in (run, validate, compare, view, report, export, listing, schema, init, doctor, verify):
     cli.add_command(module.command)
 
 
