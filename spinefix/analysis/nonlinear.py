@@ -3,7 +3,8 @@
 What the linear analysis does in one go, this one does in increments on the deforming structure. Solids with a linear
 law become co-rotational (large rotation, small strain, the same stiffness as in the linear analysis); those with a law
 of `spinefix.materials.finite` follow it at finite strain. Beams are co-rotational, springs act along their current
-axis, couplings turn, elastic foundations and embedded screws are carried along by the parts they join.
+axis (ligaments pull only), couplings turn, elastic foundations and embedded screws are carried along by the parts they
+join, layers that can only be pressed let their surfaces part and slide.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from spinefix.fem import contact, links, newton, rotations
 from spinefix.fem.assembly import kernel_array, point_scale
 from spinefix.fem.beams_finite import FiniteBeams
 from spinefix.fem.cables import Cables, FollowerLoad, ForceCurve
+from spinefix.fem.contact import Contact, Interface
+from spinefix.fem.contact_gap import surfaces
 from spinefix.fem.couplings_finite import DistributedLoad, Motion, finite_constraints
 from spinefix.fem.equilibrium import Problem
 from spinefix.fem.finite import FINITE_FORMULATIONS, FiniteGroup
@@ -30,7 +33,7 @@ from spinefix.fem.links_finite import CorotatedLinks
 from spinefix.fem.solids_finite import FiniteSolids, FixedElasticity
 from spinefix.materials.finite import FINITE_LAWS, finite_law, parameter_rows
 from spinefix.mesh.core import F64, I32, Mesh
-from spinefix.model.core import LoadCase, Model
+from spinefix.model.core import LoadCase, Model, PointSprings, SurfaceSprings
 from spinefix.results.solution import Check
 
 TOLERANCE = 1e-6
@@ -96,7 +99,8 @@ class Extras:
     Parameters
     ----------
     curves : mapping, name of point springs -> ForceCurve
-        Force per unit of the springs' `stiffness` [N per N/mm]; springs without a curve are linear both ways.
+        Force per unit of the springs' `stiffness` [N per N/mm], in place of their own `Pull`. Springs with neither are
+        linear both ways.
     paths : mapping, name -> csr (g, n_points)
         Follower load paths, see `FollowerLoad`.
     spreads : tuple of Spread
@@ -195,9 +199,72 @@ def solve(
     MeshError, MaterialError, ConstraintError, UsageError
         The model is unusable.
     """
-    extras, watch = extras or Extras(), Stopwatch()
-    problem = build_problem(model, steps, extras)
-    watch.lap("build")
+    return Structure(model, extras).solve(steps, control, start=start)
+
+
+class Structure:
+    """A model made ready for nonlinear analysis once, then led through as many load programs as wanted.
+
+    Parameters
+    ----------
+    model : Model
+    extras : Extras
+
+    Raises
+    ------
+    MeshError, MaterialError, ConstraintError, UsageError
+        The model is unusable.
+    """
+
+    def __init__(self, model: Model, extras: Extras | None = None) -> None:
+        self.model, self.extras = model, extras or Extras()
+        self.rotation_index = rotation_index(model)
+        self.items = _structure_items(model, self.extras, self.rotation_index)
+        self._base: Problem | None = None
+
+    def problem(self, steps: Sequence[Step]) -> Problem:
+        """Compose the problem of some load steps; those without prescribed motions share pattern and constraints."""
+        loads = _loads(self.model, self.rotation_index, steps, self.extras)
+        motions = _motions(steps)
+        if motions:
+            return self._compose(motions).with_loads(loads)
+        if self._base is None:
+            self._base = self._compose(())
+        return self._base.with_loads(loads)
+
+    def _compose(self, motions: Sequence[Motion]) -> Problem:
+        model, index = self.model, self.rotation_index
+        active = active_blocks((), tuple(i.group for i in self.items if isinstance(i, FiniteBeams)), index)
+        for item in self.items:
+            for group in item.groups if isinstance(item, FiniteSolids) else ():
+                active[group.conn] = True
+        constraints = finite_constraints(
+            model.mesh, index, active,
+            supports=model.supports, couplings=model.couplings, ties=model.ties, motions=motions,
+        )  # fmt: skip
+        return Problem(model.mesh.points, index, constraints, self.items)
+
+    def solve(
+        self, steps: Sequence[Step], control: newton.Control | None = None, *, start: newton.Increment | None = None
+    ) -> NonlinearSolution:
+        """Follow load steps; arguments and errors as in `solve`.
+
+        `start` may come from other steps of this structure that were the same up to its time.
+        """
+        watch = Stopwatch()
+        problem = self.problem(steps)
+        watch.lap("build")
+        return _follow(self.model, problem, steps, control, start, watch)
+
+
+def _follow(
+    model: Model,
+    problem: Problem,
+    steps: Sequence[Step],
+    control: newton.Control | None,
+    start: newton.Increment | None,
+    watch: Stopwatch,
+) -> NonlinearSolution:
     times = np.concatenate([k + np.array(s.factors) for k, s in enumerate(steps)])
     left = times if start is None else times[times > start.time]
     names = _RegionNames(model.mesh, problem.rotation_index)
@@ -219,8 +286,14 @@ def solve(
 
 def build_problem(model: Model, steps: Sequence[Step], extras: Extras | None = None) -> Problem:
     """Compose items and constraints of a model; arguments and errors as in `solve`."""
-    extras = extras or Extras()
-    index = rotation_index(model)
+    return Structure(model, extras).problem(steps)
+
+
+# --- items ---
+
+
+def _structure_items(model: Model, extras: Extras, index: I32) -> tuple[Item, ...]:
+    """All items but loads."""
     points = model.mesh.points
     groups, beams = finite_groups(model), beam_groups(model)
     items: list[Item] = []
@@ -229,20 +302,8 @@ def build_problem(model: Model, steps: Sequence[Step], extras: Extras | None = N
     items += [FiniteBeams(points, group, index, f"beams.{i}") for i, group in enumerate(beams)]
     items += [_cables(model, s, extras.curves.get(s.name)) for s in model.point_springs]
     items += [CorotatedLinks(points, rows) for rows in _interfaces(model, index)]
-    items += list(extras.items)
-    items += _loads(model, index, steps, extras)
-    active = active_blocks((), beams, index)
-    for group in groups:
-        active[group.conn] = True
-    motions = _motions(steps)
-    constraints = finite_constraints(
-        model.mesh, index, active,
-        supports=model.supports, couplings=model.couplings, ties=model.ties, motions=motions,
-    )  # fmt: skip
-    return Problem(points, index, constraints, items)
-
-
-# --- items ---
+    items += [_layer(model, s) for s in model.surface_springs if s.press is not None]
+    return (*items, *extras.items)
 
 
 def finite_groups(model: Model) -> tuple[FiniteGroup, ...]:
@@ -295,19 +356,29 @@ def _group(model: Model, kind: str, conn: I32, cells: I32, law: str, formulation
 
 
 def _interfaces(model: Model, index: I32) -> list[links.Links]:
-    """Rows of elastic foundations and embedded beams, as in the linear analysis."""
+    """Rows of embedded beams and of foundations that act both ways, as in the linear analysis."""
     n_dof = 3 * (model.mesh.n_points + int(index.max(initial=-1)) + 1)
     return [
-        *(links.surface_links(model.mesh, s, n_dof) for s in model.surface_springs),
+        *(links.surface_links(model.mesh, s, n_dof) for s in model.surface_springs if s.press is None),
         *(links.embedded_links(model.mesh, index, e, n_dof) for e in model.embeddings),
     ]
 
 
-def _cables(model: Model, springs: Any, curve: ForceCurve | None) -> Cables:
+def _layer(model: Model, springs: SurfaceSprings) -> Contact:
+    """Smooth contact through a layer that fills the gap at rest; its pressure is that of an elastic foundation."""
+    surf = surfaces(model.mesh, springs.facets, springs.onto, per_side=2)
+    smooth = Interface(stiffness=1.0, reach=float(links.MAX_GAP / surf.size.min()))
+    item = Contact(springs.name, surf, (springs.press or 0.0) * surf.size, smooth, augmented=False)
+    return item.fitted(links.MAX_GAP)
+
+
+def _cables(model: Model, springs: PointSprings, curve: ForceCurve | None) -> Cables:
+    nodes, pull = kernel_array(springs.nodes, np.int32), springs.pull
+    if curve is None and pull is not None:
+        law = ForceCurve(pull.strain, pull.stress)
+        return Cables(springs.name, model.mesh.points, nodes, law, pull.area, gauge=pull.gauge)
     line = ForceCurve(np.array([0.0, 1.0]), np.array([0.0, 1.0]), tension_only=False)
-    factor = np.asarray(springs.stiffness, np.float64)
-    nodes = kernel_array(springs.nodes, np.int32)
-    return Cables(springs.name, model.mesh.points, nodes, curve or line, factor)
+    return Cables(springs.name, model.mesh.points, nodes, curve or line, np.asarray(springs.stiffness, np.float64))
 
 
 def _program(steps: Sequence[Step], values: Sequence[F64]) -> Program:

@@ -4,8 +4,9 @@ Every strand runs between two nodes that lie nearest to fixed anatomical points,
 refined; the cross-section of a bundle does not depend on the number of nodes. Strands are chosen on the left side and
 mirrored, so a symmetric segment stays symmetric to the last digit.
 
-The law is linear: the toe modulus of the library's bilinear law times area over length. Real ligaments only pull and
-stiffen with strain; here the same tangent acts in both directions, so a bundle also resists being shortened.
+Every bundle has two laws. The linear one is the toe modulus of the library's bilinear law times area over length, in
+both directions: a bundle then also resists being shortened. Nonlinear analysis takes the bilinear law itself, which
+pulls only. Facet joints likewise resist opening in linear analysis and part in nonlinear analysis.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from spinefix.anatomy.segment import Vertebra
 from spinefix.errors import MeshError, UsageError
 from spinefix.mesh.core import F64, I32, Bool, Mesh
 from spinefix.mesh.topology import boundary_facets, facet_areas, facet_corners, facet_normals
-from spinefix.model.core import PointSprings, SurfaceSprings
+from spinefix.model.core import PointSprings, Pull, SurfaceSprings
 
 SIDES = ("left", "right")
 
 Strand = tuple[int, int, float]
 """Node on the upper vertebra, node on the lower one, share of the bundle."""
 
-_LAW = "linear, toe modulus; acts in tension and compression"
+_LAW = "linear analysis: toe modulus, tension and compression; nonlinear: bilinear, tension only"
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,12 @@ def _bundle(mesh: Mesh, disc: str, name: str, strands: Sequence[Strand], side: s
         # Its strands start at the rim of the articular surfaces, real fibres beyond it: the drawn length is not theirs.
         used = [data["stiffness"]]
         stiffness = share * data["stiffness"].internal
-        law = "linear, measured; acts in tension and compression"
+        law = (
+            "linear analysis: measured, tension and compression; nonlinear: bilinear from that stiffness, tension only"
+        )
+        used += [data["E_low"], data["area"]]
+        # The gauge length at which the bilinear law starts with the measured stiffness.
+        gauge = np.full(len(strands), data["E_low"].internal * data["area"].internal / data["stiffness"].internal)
     else:
         used = [data["E_low"], data["area"]]
         length = np.linalg.norm(mesh.points[nodes[:, 0]] - mesh.points[nodes[:, 1]], axis=1)
@@ -170,10 +176,18 @@ def _bundle(mesh: Mesh, disc: str, name: str, strands: Sequence[Strand], side: s
             used.append(data["length"])
             length = np.maximum(length, data["length"].internal)
         stiffness = share * data["E_low"].internal * data["area"].internal / length
-        law = _LAW
+        law, gauge = _LAW, length
+    used += [data["E_high"], data["switch_strain"]]
+    pull = Pull(*_bilinear(data), area=share * data["area"].internal, gauge=gauge)
     source = "; ".join(library.citations({d.source for d in used}))
     full = f"{disc}.ligament.{name}" + (f".{side}" if side else "")
-    return PointSprings(full, nodes, stiffness, f"{source} ({law})")
+    return PointSprings(full, nodes, stiffness, f"{source} ({law})", pull)
+
+
+def _bilinear(data: Mapping[str, library.Datum]) -> tuple[F64, F64]:
+    """Strain [1] and nominal stress [MPa] of the toe and of the stiff range."""
+    switch, low, high = (data[name].internal for name in ("switch_strain", "E_low", "E_high"))
+    return np.array([0.0, switch, 1.0]), np.array([0.0, low * switch, low * switch + high * (1.0 - switch)])
 
 
 def _both_sides(mirror: I32, half: Sequence[Strand]) -> list[Strand]:
@@ -284,8 +298,9 @@ def build_facet_joints(mesh: Mesh, levels: Sequence[str], linear_share: float = 
     """Return the facet joints between all neighbours of `levels` as elastic foundations without friction.
 
     The two cartilage layers are a thin sheet that cannot move sideways: its foundation modulus is the aggregate modulus
-    over the joint thickness, E (1 - nu) / ((1 + nu) (1 - 2 nu)) / (2 t). Linear surrogate of a contact: it also resists
-    opening of the joint; `linear_share` says how much of the modulus acts in it.
+    over the joint thickness, E (1 - nu) / ((1 + nu) (1 - 2 nu)) / (2 t). In linear analysis it also resists opening of
+    the joint; `linear_share` says how much of the modulus acts there. Nonlinear analysis has the whole modulus in
+    pressure and nothing in opening.
 
     Raises
     ------
@@ -298,7 +313,7 @@ def build_facet_joints(mesh: Mesh, levels: Sequence[str], linear_share: float = 
     E, nu = cartilage["E"].internal, cartilage["nu"].internal
     aggregate = E * (1.0 - nu) / ((1.0 + nu) * (1.0 - 2.0 * nu))
     keys = {cartilage["E"].source, cartilage["nu"].source, thickness.source}
-    source = "; ".join(library.citations(keys)) + " (linear, frictionless; also resists opening)"
+    source = "; ".join(library.citations(keys)) + " (linear, frictionless; resists opening in linear analysis)"
     return tuple(
         SurfaceSprings(
             name=f"{u}-{l}.facet_joint.{side}",
@@ -307,6 +322,7 @@ def build_facet_joints(mesh: Mesh, levels: Sequence[str], linear_share: float = 
             stiffness_normal=linear_share * aggregate / (2.0 * thickness.internal),
             stiffness_tangential=0.0,
             source=source,
+            press=aggregate / (2.0 * thickness.internal),
         )
         for u, l in zip(levels[:-1], levels[1:], strict=True)
         for side in SIDES

@@ -27,7 +27,7 @@ class ForceCurve:
     Parameters
     ----------
     elongation : (k,) float64 [mm]
-        Ascending; of the strand, or per length where `Cables.per_length` is set [1].
+        Ascending; of the strand, or over its gauge length where `Cables.gauge` is given [1].
     force : (k,) float64 [N]
     smooth : bool
         Monotone cubic interpolation (no overshoot, continuous stiffness) instead of piecewise linear.
@@ -92,8 +92,8 @@ class Cables:
         Share of the curve's force that each strand takes.
     slack : (s,) float64 [mm] or None
         Unstressed length less the length at rest; negative: pretensioned.
-    per_length : bool
-        The curve is in terms of elongation over unstressed length.
+    gauge : (s,) float64 [mm] or None
+        Length over which the elongation counts: the curve is then in terms of strain.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Cables:
     curve: ForceCurve
     factor: F64
     slack: F64 | None = None
-    per_length: bool = False
+    gauge: F64 | None = None
 
     def __post_init__(self) -> None:
         bad = ~(self.unstressed > 0.0)
@@ -132,7 +132,7 @@ class Cables:
         line = now[b] - now[a]
         length = np.linalg.norm(line, axis=1)
         rest = self.unstressed
-        unit = rest if self.per_length else np.ones_like(rest)
+        unit = np.ones_like(rest) if self.gauge is None else self.gauge
         energy, force, stiffness = self.curve((length - rest) / unit)
         share = self.factor
         direction = line / np.maximum(length, 1e-300)[:, None]

@@ -455,7 +455,7 @@ def _depths(problem: Problem, here: newton.Increment, tolerance: float | None) -
     return {
         item.name: (reports[item.name].mean_penetration, tolerance or item.interface.penetration)
         for item in problem.items
-        if isinstance(item, Contact)
+        if isinstance(item, Contact) and item.augmented  # a layer that gives may be pressed
     }
 
 

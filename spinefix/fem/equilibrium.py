@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,6 +105,21 @@ class Problem:
         self.pattern = BlockPattern.build(constraints.n_blocks, tables, threads=threads)
         self.size = float(np.ptp(self.points, axis=0).max())
         self._reduction = _Reduction(constraints, self.size)
+
+    def with_loads(self, loads: Sequence[Item]) -> Problem:
+        """Return the problem with further items that couple nothing in the pattern, which both then share.
+
+        Raises
+        ------
+        ValueError
+            One of them has cliques.
+        """
+        if any(len(item.cliques()) for item in loads):
+            raise ValueError("items with cliques belong in the pattern")
+        out = copy.copy(self)
+        out.items = (*self.items, *loads)
+        out._first = [*self._first, *[self._first[-1]] * len(loads)]
+        return out
 
     @property
     def free(self) -> I32:

@@ -153,7 +153,11 @@ def point_links(mesh: Mesh, springs: PointSprings, n_dof: int) -> PointLinks:
     return PointLinks(springs.name, rows, np.array(springs.stiffness, np.float64))
 
 
-def surface_links(mesh: Mesh, springs: SurfaceSprings, n_dof: int, *, max_gap: float = 5.0) -> SurfaceLinks:
+MAX_GAP = 5.0
+"""Greatest distance between the facing surfaces of a joint [mm]."""
+
+
+def surface_links(mesh: Mesh, springs: SurfaceSprings, n_dof: int, *, max_gap: float = MAX_GAP) -> SurfaceLinks:
     """Build an elastic foundation between two facing surfaces.
 
     Quadrature points of `springs.facets` are joined to the closest points of `springs.onto`. Both are carried rigidly

@@ -166,6 +166,13 @@ def tissue_set(name: str) -> Mapping[str, Mapping[str, Datum]]:
 
 
 @functools.cache
+def fibre_curve() -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    """Return strain [1] and nominal stress [MPa] of annulus fibres under tension, and the key of their source."""
+    table = load("tissues.yaml")["fibre_curve"]
+    return tuple(table["strain_1"]), tuple(table["stress_MPa"]), str(table["source"])
+
+
+@functools.cache
 def ligaments() -> Mapping[str, Mapping[str, Datum]]:
     """Return all ligaments: name -> E_low, E_high, switch_strain, area and, where known, stiffness."""
     table = load("ligaments.yaml")["ligaments"]

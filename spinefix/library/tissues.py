@@ -36,7 +36,11 @@ _FIBRE_DEPTHS = ("fibre_outer", "fibre_outer_middle", "fibre_inner_middle", "fib
 
 
 def materials(
-    set_name: str, *, annulus_rings: int = 4, overrides: Mapping[str, Mapping[str, float]] | None = None
+    set_name: str,
+    *,
+    annulus_rings: int = 4,
+    overrides: Mapping[str, Mapping[str, float]] | None = None,
+    finite: bool = False,
 ) -> dict[str, Material]:
     """Return the material of each part of a segment.
 
@@ -48,6 +52,8 @@ def materials(
         Rings of the annulus in the mesh; ring 1 is the innermost.
     overrides : mapping, tissue -> ``constant_unit`` -> float
         Values in place of the library's, e.g. ``{"annulus": {"fibre_linearisation_pct": 30}}``.
+    finite : bool
+        Finite-strain laws for nucleus and annulus, for nonlinear analysis. Bone is linear in both.
 
     Returns
     -------
@@ -62,12 +68,16 @@ def materials(
     Notes
     -----
     The fibre modulus of a ring is interpolated between the four depths of the source, then multiplied by the volume
-    fraction of one of the two families and by the linearisation share (see ``tissues.yaml: annulus``).
+    fraction of one of the two families and by the linearisation share (see ``tissues.yaml: annulus``). At finite strain
+    all rings have the fibre curve of the library, scaled by a share that falls linearly towards the nucleus.
     """
     tissues = apply_overrides(reader.tissue_set(set_name), overrides or {})
     out = {part: _isotropic(f"{set_name} {tissue}", tissues[tissue]) for part, tissue in PARTS.items()}
+    if finite:
+        out["disc.nucleus"] = _finite_nucleus(tissues["nucleus"])
+    annulus = _finite_annulus if finite else _annulus
     for ring in range(1, annulus_rings + 1):
-        out[f"disc.annulus.{ring}"] = _annulus(ring, annulus_rings, tissues["annulus"])
+        out[f"disc.annulus.{ring}"] = annulus(ring, annulus_rings, tissues["annulus"])
     return out
 
 
@@ -125,4 +135,35 @@ def _annulus(ring: int, rings: int, constants: Mapping[str, Datum]) -> Material:
         parameters={"E_MPa": constants["E"].internal, "nu": constants["nu"].internal, "fibre_MPa": modulus * share},
         source="; ".join(reader.sources(constants)),
         assumed=any(d.assumed for d in constants.values()),
+    )
+
+
+def _finite_nucleus(constants: Mapping[str, Datum]) -> Material:
+    names = ("C10", "C20", "C30", "K")
+    return Material(
+        name="nucleus at finite strain",
+        law="yeoh",
+        parameters={f"{name}_MPa": constants[name].internal for name in names},
+        source="; ".join(reader.citations(constants[name].source for name in names)),
+        assumed=any(constants[name].assumed for name in names),
+    )
+
+
+def _finite_annulus(ring: int, rings: int, constants: Mapping[str, Datum]) -> Material:
+    names = ("C10", "C01", "K", "fibre_inner_share", "fibre_stress", "fibre_volume")
+    data = {name: constants[name] for name in names}
+    strain, stress, source = reader.fibre_curve()
+    depth = (rings - ring + 0.5) / rings
+    share = data["fibre_stress"].internal * (1.0 - depth * (1.0 - data["fibre_inner_share"].internal))
+    return Material(
+        name=f"annulus ring {ring} of {rings} at finite strain",
+        law="fibres_tabulated",
+        parameters={
+            **{f"{name}_MPa": data[name].internal for name in ("C10", "C01", "K")},
+            "fibre_fraction": data["fibre_volume"].internal / 2.0,
+            "fibre_strain": strain,
+            "fibre_stress_MPa": tuple(share * s for s in stress),
+        },
+        source="; ".join(reader.citations({source, *(d.source for d in data.values())})),
+        assumed=any(d.assumed for d in data.values()),
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from spinefix.mesh.core import F64, I32, Mesh
+from spinefix.mesh.core import F64, I32, Bool, Mesh
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,10 @@ class Material:
         For people: tables, manifest, errors.
     law : str
         One of `spinefix.materials.LAWS`: ``isotropic`` (E_MPa, nu), ``orthotropic`` (nine constants in global axes),
-        ``fibre_reinforced`` (E_MPa, nu of the ground substance, fibre_MPa per family, directions in `Model.fibres`).
-    parameters : mapping of str to float
-        Resolved numbers [MPa, 1].
+        ``fibre_reinforced`` (E_MPa, nu of the ground substance, fibre_MPa per family, directions in `Model.fibres`);
+        in nonlinear analysis also one of `spinefix.materials.finite.FINITE_LAWS`.
+    parameters : mapping of str to float, str or sequence of float
+        Resolved numbers [MPa, 1]; finite-strain laws also have choices by name and table columns.
     formulation : str
         Element technology for hex8: ``incompatible`` (bending) or ``bbar`` (near-incompressible).
     source : str
@@ -33,7 +35,7 @@ class Material:
 
     name: str
     law: str
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, Any]
     formulation: str = "incompatible"
     source: str = ""
     assumed: bool = False
@@ -72,6 +74,30 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Pull:
+    """How strands really act: they pull, stiffen, and go slack; known to nonlinear analysis only.
+
+    Parameters
+    ----------
+    strain, stress : (k,) float64 [1], [MPa]
+        Nominal, ascending from (0, 0); the last slope goes on.
+    area : (s,) float64 [mm^2]
+        Cross-section of each strand.
+    gauge : (s,) float64 [mm]
+        Length over which the elongation of each strand counts.
+    """
+
+    strain: F64
+    stress: F64
+    area: F64
+    gauge: F64
+
+    def take(self, strands: Bool) -> Pull:
+        """Return what is left with some strands."""
+        return replace(self, area=self.area[strands], gauge=self.gauge[strands])
+
+
+@dataclass(frozen=True, slots=True)
 class PointSprings:
     """Springs between pairs of nodes along their initial axis (ligament bundles).
 
@@ -82,12 +108,20 @@ class PointSprings:
     nodes : (s, 2) int32
     stiffness : (s,) float64 [N/mm]
         Linear stiffness of each strand (tangent of the toe region unless `source` says otherwise).
+    pull : Pull, optional
+        Takes the place of `stiffness` in nonlinear analysis.
     """
 
     name: str
     nodes: I32
     stiffness: F64
     source: str = ""
+    pull: Pull | None = None
+
+    def take(self, strands: Bool) -> PointSprings:
+        """Return the bundle with some of its strands."""
+        pull = None if self.pull is None else self.pull.take(strands)
+        return replace(self, nodes=self.nodes[strands], stiffness=self.stiffness[strands], pull=pull)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +137,9 @@ class SurfaceSprings:
         Facets of the facing surface, onto which the points are projected.
     stiffness_normal, stiffness_tangential : float [N/mm^3]
         Foundation modulus, E / thickness of the layer in between.
+    press : float [N/mm^3], optional
+        Foundation modulus of a layer that can only be pressed: nonlinear analysis lets the surfaces part and slide
+        without friction. Left out: linear there too.
     """
 
     name: str
@@ -111,6 +148,7 @@ class SurfaceSprings:
     stiffness_normal: float
     stiffness_tangential: float
     source: str = ""
+    press: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

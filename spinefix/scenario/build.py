@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from spinefix.anatomy.blocks import build_f1717_blocks
 from spinefix.anatomy.builder import build_segment
 from spinefix.anatomy.segment import Segment
+from spinefix.errors import ScenarioError, UsageError, under
 from spinefix.implants import CONSTRUCTS, BuildResult
 from spinefix.lesions import LesionField, lesion_scale
 from spinefix.library import devices, reader
@@ -21,6 +23,24 @@ from spinefix.model.core import Coupling, Embedding, LoadCase, Material, Model, 
 
 if TYPE_CHECKING:
     from spinefix.scenario.schema import Study
+
+
+@contextmanager
+def located(study: Study, *key: str | int) -> Iterator[None]:
+    """Give usage errors from within, which arise below `key`, their file and line.
+
+    Raises
+    ------
+    ScenarioError
+        In place of any `UsageError`.
+    """
+    try:
+        with under(*key):
+            yield
+    except ScenarioError:
+        raise
+    except UsageError as error:
+        raise ScenarioError([study.finding(error.key, error.reason)]) from error
 
 
 @dataclass(frozen=True)
@@ -40,15 +60,21 @@ class Specimen:
     lesion: LesionField | None
 
     def record(self) -> dict[str, Any]:
-        """What the manifest keeps of the specimen: levels, size, dimensions, lesions as they came out."""
-        reports = self.lesion.reports if self.lesion else ()
+        """What the manifest keeps of the specimen: levels, size, dimensions, lesions as they came out, their unions."""
+        reports, unions = (self.lesion.reports, self.lesion.unions) if self.lesion else ((), ())
         return {
             "levels": list(self.segment.levels),
             "elements": self.segment.mesh.n_cells,
             "nodes": self.segment.mesh.n_points,
             "dimensions_mm": {k: dict(v.dimensions) for k, v in self.segment.vertebrae.items()},
             "lesions": [asdict(r) for r in reports],
+            "lesion_unions": [asdict(u) for u in unions],
         }
+
+    def warnings(self) -> list[str]:
+        """Lines on what should be looked at: lesions that overlap."""
+        unions = self.lesion.unions if self.lesion else ()
+        return [text for text in (u.warning() for u in unions) if text]
 
     def assumed(self) -> list[str]:
         """Dimensions of the anatomy that are from memory or assumed, one line each."""
@@ -71,24 +97,27 @@ def build_specimen(study: Study) -> Specimen:
 
     Raises
     ------
-    UsageError
-        A level, tissue or lesion cannot be built.
+    ScenarioError
+        A level, tissue or lesion cannot be built; with its place in the scenario.
     """
     spec = study.segment
     if spec.kind == "f1717_blocks":
-        blocks = build_f1717_blocks(
-            active_length_mm=spec.active_length_mm,
-            block_arm_mm=spec.block_arm_mm,
-            screw_spacing_mm=spec.screw_spacing_mm,
-            element_size_mm=15.0 / spec.refinement(),
-        )
+        with located(study, "segment"):
+            blocks = build_f1717_blocks(
+                active_length_mm=spec.active_length_mm,
+                block_arm_mm=spec.block_arm_mm,
+                screw_spacing_mm=spec.screw_spacing_mm,
+                element_size_mm=15.0 / spec.refinement(),
+            )
         return Specimen(blocks, {"block": devices.material(spec.material)}, None)
-    segment = build_segment(spec.levels, spec.refinement())
+    with located(study, "segment"):
+        segment = build_segment(spec.levels, spec.refinement())
     rings = len({k.rpartition(".")[2] for k in segment.mesh.cells if ".disc.annulus." in k})
     tissues = materials(study.tissues, annulus_rings=rings, overrides=study.tissue_overrides)
     lesion = None
     if study.lesions:
-        lesion = lesion_scale(segment, study.lesions, {k: m.parameters["E_MPa"] for k, m in tissues.items()})
+        with located(study, "lesions"):
+            lesion = lesion_scale(segment, study.lesions, {k: m.parameters["E_MPa"] for k, m in tissues.items()})
     return Specimen(segment, tissues, lesion)
 
 
@@ -122,12 +151,13 @@ def build_arm(study: Study, specimen: Specimen, name: str) -> ArmModel:
 
     Raises
     ------
-    UsageError
-        The construct cannot be built on this segment.
+    ScenarioError
+        The construct cannot be built on this segment; with its place in the scenario.
     """
     spec = study.arms[name]
     segment = specimen.segment
-    construct = CONSTRUCTS[type(spec)](spec, segment)
+    with located(study, "arms", name):
+        construct = CONSTRUCTS[type(spec)](spec, segment)
     healthy = spec.kind == "intact" or specimen.lesion is None
     removed = segment.mesh.select(*construct.remove) if construct.remove else np.zeros(0, np.int32)
     keep = np.ones(segment.mesh.n_cells, bool)
@@ -259,7 +289,7 @@ def surviving_ligaments(ligaments: Sequence[PointSprings], mesh: Mesh) -> tuple[
         used[b.conn] = True
     out = []
     for bundle in ligaments:
-        alive = used[bundle.nodes].all(axis=1)
+        alive = np.asarray(used[bundle.nodes].all(axis=1))
         if alive.any():
-            out.append(replace(bundle, nodes=bundle.nodes[alive], stiffness=bundle.stiffness[alive]))
+            out.append(bundle.take(alive))
     return tuple(out)

@@ -58,7 +58,12 @@ def test_curves_that_cannot_be_are_refused():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"smooth": True, "per_length": True}, {"tension_only": False}, {"slack": np.array([-0.3, -0.2, 0.1])}],
+    [
+        {},
+        {"smooth": True, "gauge": np.array([0.8, 1.5, 2.0])},
+        {"tension_only": False},
+        {"slack": np.array([-0.3, -0.2, 0.1])},
+    ],
 )
 def test_cable_force_and_tangent_are_derivatives_and_objective(options):
     item = cables(**options)
