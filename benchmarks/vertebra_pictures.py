@@ -3,14 +3,15 @@
 Usage: python benchmarks/vertebra_pictures.py SURFACES OUT [LEVEL ...]
 
 SURFACES holds L1.obj to L5.obj in metres, x forward, y left, z up (RemusR9, Visible Human male; Remus 2021, PLoS ONE
-16(4):e0250456, BSD-3). Needs no display (EGL). Writes one PNG per level (template
-above, real one below, six views at one scale), the segment as a whole, and prints extents and element quality.
+16(4):e0250456, BSD-3). Needs no display (EGL). Writes one JPG per level (template
+above, real one below, six views at one scale), the segment as a whole and cut open, and prints extents and element quality.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from itertools import product
 from pathlib import Path
 
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
@@ -58,7 +59,7 @@ def look(
 
 def compare(name: str, ours: pv.PolyData, real: pv.PolyData, target: Path) -> None:
     """Six views of the template above the same views of the real vertebra."""
-    plot = pv.Plotter(shape=(4, 3), window_size=(1500, 2000), off_screen=True)
+    plot = pv.Plotter(shape=(4, 3), window_size=(1100, 1467), off_screen=True)
     for block, (title, thing) in enumerate((("template", ours), ("real", real))):
         for i, (view, (direction, up)) in enumerate(VIEWS.items()):
             plot.subplot(2 * block + i // 3, i % 3)
@@ -69,14 +70,61 @@ def compare(name: str, ours: pv.PolyData, real: pv.PolyData, target: Path) -> No
     plot.close()
 
 
+def rounding(real: pv.PolyData) -> dict[str, float]:
+    """How far the rims of a real body stand above its widest points [mm], upper and lower endplate.
+
+    Median over both sides of three frontal sections through the middle of the body. These surfaces round every edge,
+    so this is an upper bound.
+    """
+    section = np.asarray(real.slice(normal=(0, 1, 0), origin=(0, 0, 0)).points)
+    front = section[:, 0].max()
+    rises: dict[str, list[float]] = {"superior": [], "inferior": []}
+    for behind in (14.0, 17.0, 20.0):
+        cut = np.asarray(real.slice(normal=(1, 0, 0), origin=(front - behind, 0, 0)).points)[:, [1, 2]]
+        cut = cut[np.abs(cut[:, 0]) < 30.0]
+        middle = cut[np.abs(cut[:, 0]) < 5.0, 1]
+        for (end, up), side in product((("superior", 1.0), ("inferior", -1.0)), (1.0, -1.0)):
+            height = up * (cut[:, 1] - (middle.min() + middle.max()) / 2.0)
+            part = (height > 8.0) & (height < 25.0) & (side * cut[:, 0] > 0.0)
+            rises[end].append(height[part].max() - height[part][np.abs(cut[part, 0]).argmax()])
+    return {end: float(np.median(found)) for end, found in rises.items()}
+
+
 def whole(bone: pv.PolyData, discs: pv.PolyData, target: Path) -> None:
     """The segment from the side, from behind and obliquely."""
-    plot = pv.Plotter(shape=(1, 3), window_size=(1500, 1000), off_screen=True)
+    plot = pv.Plotter(shape=(1, 3), window_size=(1100, 733), off_screen=True)
     for i, view in enumerate(("lateral", "posterior", "oblique")):
         plot.subplot(0, i)
         plot.add_mesh(bone, color="ivory", smooth_shading=True, split_sharp_edges=True)
         plot.add_mesh(discs, color="steelblue")
         look(plot, bone, *VIEWS[view], 95.0)
+    plot.screenshot(target)
+    plot.close()
+
+
+def sections(mesh: Mesh, target: Path) -> None:
+    """The mesh cut in the sagittal and in a frontal plane: endplates, annulus and nucleus in colours."""
+    grid = pv.UnstructuredGrid({pv.CellType.HEXAHEDRON: mesh.blocks[0].conn}, mesh.points)
+    part = np.zeros(mesh.n_cells)
+    for value, word in enumerate((".disc.annulus", ".disc.nucleus", ".endplate."), start=1):
+        part[mesh.select(*[k for k in mesh.cells if word in k])] = value
+    grid.cell_data["part"] = part
+    plot = pv.Plotter(shape=(1, 2), window_size=(1100, 1030), off_screen=True)
+    for i, (normal, view) in enumerate((((0, 1, 0), "lateral"), ((1, 0, 0), "anterior"))):
+        plot.subplot(0, i)
+        half = grid.clip(normal=normal, origin=(0, 0, 0), crinkle=view == "lateral")
+        plot.add_mesh(
+            half,
+            scalars="part",
+            cmap=["ivory", "steelblue", "navy", "orange"],
+            clim=(-0.5, 3.5),
+            show_edges=view == "lateral",
+            show_scalar_bar=False,
+        )
+        direction, up = VIEWS[view]
+        plot.camera_position = [tuple(300.0 * np.array(direction)), (0.0, 0.0, 0.0), up]
+        plot.camera.parallel_projection = True
+        plot.camera.parallel_scale = 78.0
     plot.screenshot(target)
     plot.close()
 
@@ -88,7 +136,8 @@ def main(surfaces: Path, out: Path, levels: tuple[str, ...]) -> None:
     mesh = segment.mesh
     bone = {level: mesh.select(*[k for k in mesh.cells if k.startswith(f"{level}.")]) for level in SUPPORTED}
     disc = mesh.select(*[k for k in mesh.cells if ".disc." in k])
-    whole(surface(mesh, np.concatenate(list(bone.values()))), surface(mesh, disc), out / "segment.png")
+    whole(surface(mesh, np.concatenate(list(bone.values()))), surface(mesh, disc), out / "template_segment.jpg")
+    sections(build_segment(SUPPORTED, "middle").mesh, out / "template_section.jpg")
     worst = quality.scaled_jacobian(mesh)
     print("level   extents of the template / one real vertebra / mean of 87 [mm]      scaled Jacobian: least, 1 %")
     for level in levels:
@@ -96,9 +145,11 @@ def main(surfaces: Path, out: Path, levels: tuple[str, ...]) -> None:
         ours.points = segment.vertebrae[level].frame.to_local(ours.points)
         real = pv.read(surfaces / f"{level}.obj").clean()
         real.points *= 1000.0
-        compare(level, ours, real, out / f"{level}.png")
+        compare(level, ours, real, out / f"template_{level}.jpg")
         extents = [np.ptp(np.asarray(s.points), axis=0).round(1).tolist() for s in (ours, real)]
         low = worst[bone[level]]
+        rims = {end: round(rise, 1) for end, rise in rounding(real).items()}
+        print(level, "rims of the real body above its widest points [mm]:", rims)
         print(level, *extents, CLOUTHIER_MEAN.get(level, ""), f"{low.min():.2f} {np.percentile(low, 1):.2f}")
 
 

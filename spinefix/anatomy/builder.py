@@ -218,19 +218,32 @@ def _rim(dimensions: Mapping[str, float], side: int) -> F64:
     return np.array([[depth, side * (mean + rise)], [-depth, side * (mean - rise)]])
 
 
+_LEAST_HOLLOW = -0.5
+"""How far the crests of both rims may close the disc space beyond its middle, over the depth of both concavities: a
+crest then stands half as high again above its edge as the endplate is deep."""
+
+
 @dataclass(frozen=True)
 class _Gap:
-    """A disc before its vertebrae are built: what both must agree on."""
+    """A disc before its vertebrae are built: what both must agree on.
+
+    Parameters
+    ----------
+    joint : FacetJoint
+    hollow : float
+        What the middle height has more than the mean of the heights at the edges, over the depth of both concavities.
+    """
 
     joint: FacetJoint
-    hollow: float  # concavity of both endplates together [mm]
+    hollow: float
 
 
 def _planned(data: Mapping[str, Mapping[str, Datum]], name: str, built: bool) -> _Gap:
     """Plan a disc from the dimensions alone; beyond the library's levels the neighbour is taken as equal.
 
-    The two rim heights fix how the vertebrae stand, so the middle height fixes how hollow the endplates are. Discs that
-    are not `built` only shape the outer endplates and joints.
+    The heights in front and behind are those between the outer edges of the endplates and fix how the vertebrae stand.
+    The concavity is measured from the crest of the rim, so the middle height fixes how high the crests stand above the
+    edges. Discs that are not `built` only shape the outer endplates and joints.
     """
     upper, lower = name.split("-")
     u, l = (library.plain(data[k if k in data else other]) for k, other in ((upper, lower), (lower, upper)))
@@ -243,14 +256,20 @@ def _planned(data: Mapping[str, Mapping[str, Datum]], name: str, built: bool) ->
         disc_posterior=disc["height_posterior"],
         disc_wedge=stacking.wedge,
     )
-    hollow = disc["height_middle"] - stacking.middle
-    if built and hollow < -0.01 * stacking.middle:
+    hollow = (disc["height_middle"] - stacking.middle) / sum(_concavities())
+    if built and hollow < _LEAST_HOLLOW:
         raise UsageError(
             f"{name}: a middle height of {disc['height_middle']:g} mm is less than the rims allow "
             f"({stacking.middle:.1f} mm between {disc['height_anterior']:g} in front and "
             f"{disc['height_posterior']:g} behind); give all three heights"
         )
-    return _Gap(joint, max(hollow, 0.0))
+    return _Gap(joint, max(hollow, _LEAST_HOLLOW))
+
+
+def _concavities() -> tuple[float, float]:
+    """Published depth of the superior and of the inferior endplate below the crest of its rim [mm]."""
+    general = library.plain(library.shape_parameters())
+    return general["concavity_superior"], general["concavity_inferior"]
 
 
 def _with_facet(dimensions: Mapping[str, float]) -> dict[str, Any]:
@@ -269,13 +288,15 @@ def _vertebra(
     at = _SPINE.index(level)
     above, below = gaps[f"{_SPINE[at - 1]}-{level}"], gaps[f"{level}-{_SPINE[at + 1]}"]
     dimensions = library.plain(data[level])
-    general = library.plain(library.shape_parameters())
-    both = general["concavity_inferior"] + general["concavity_superior"]
+    superior, inferior = _concavities()
     shape = replace(
         shape_of(level),
         pedicle_angle=dimensions["pedicle_angle"],
-        concavity_superior=above.hollow * general["concavity_superior"] / both,
-        concavity_inferior=below.hollow * general["concavity_inferior"] / both,
+        # A disc that is higher in its middle than both published depths allow makes its endplates deeper.
+        concavity_superior=superior * max(1.0, above.hollow),
+        concavity_inferior=inferior * max(1.0, below.hollow),
+        crest_superior=superior * max(0.0, 1.0 - above.hollow),
+        crest_inferior=inferior * max(0.0, 1.0 - below.hollow),
     )
     return build_vertebra(dimensions, refinement, shape, above.joint, below.joint)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
+from spinefix import library
 from spinefix.anatomy.segment import Segment
 from spinefix.anatomy.vertebra import VertebraMesh, measure
 from spinefix.anatomy.vertebra_section import Section, build_section
@@ -67,6 +68,30 @@ class Gap(NamedTuple):
     most: float
     facing: float
     overlap: float
+
+
+class Concavity(NamedTuple):
+    """How hollow an endplate is.
+
+    Attributes
+    ----------
+    level, side : str
+        Vertebra, ``superior`` or ``inferior``.
+    published : float [mm]
+        Depth below the rim in the morphometry.
+    sagittal, frontal : float [mm]
+        Depth of the deepest point below a straightedge that rests on the rim, in the sagittal plane and in the frontal
+        plane half-way between front and back.
+    crest : float [mm]
+        How far the rim stands above its outer edge where the two are farthest apart, in either plane.
+    """
+
+    level: str
+    side: str
+    published: float
+    sagittal: float
+    frontal: float
+    crest: float
 
 
 # --- dimensions ---
@@ -166,6 +191,45 @@ def nucleus_area(segment: Segment, name: str) -> float:
         return float(np.linalg.norm(np.cross(c - a, d - b), axis=1).sum() / 2.0)
 
     return area(f"{name}.disc.nucleus") / area(f"{name}.disc")
+
+
+def concavities(segment: Segment) -> list[Concavity]:
+    """Return the depth of every endplate below the plane of its rim, measured on the mesh in two planes."""
+    shape, rows = library.plain(library.shape_parameters()), []
+    for level in segment.levels:
+        value = segment.vertebrae[level]
+        for side, sign in (("superior", 1.0), ("inferior", -1.0)):
+            corners = facet_corners(segment.mesh, segment.mesh.facets[f"{level}.endplate.{side}"])
+            quads = value.frame.to_local(segment.mesh.points[corners]) * np.array([1.0, 1.0, sign])
+            half_way = (quads[..., 0].min() + quads[..., 0].max()) / 2.0
+            sagittal, frontal = (_relief(_cut(quads, *plane)) for plane in ((1, 0.0), (0, half_way)))
+            crest = max(sagittal[1], frontal[1])
+            rows.append(Concavity(level, side, shape[f"concavity_{side}"], sagittal[0], frontal[0], crest))
+    return rows
+
+
+def _cut(quads: F64, axis: int, at: float) -> F64:
+    """Points (k, 2), along and up, where the edges of quadrilaterals (m, 4, 3) meet the plane ``axis = at``."""
+    start, end = quads, np.roll(quads, -1, axis=1)
+    a, b = (x[..., axis].ravel() - at for x in (start, end))
+    a, b = (np.where(np.abs(x) < 1e-9, 0.0, x) for x in (a, b))
+    met = (a * b <= 0.0) & (a != b)
+    t = (a[met] / (a[met] - b[met]))[:, None]
+    points = (1.0 - t) * start.reshape(-1, 3)[met] + t * end.reshape(-1, 3)[met]
+    line = points[:, [1 - axis, 2]]
+    return np.asarray(line[np.argsort(line[:, 0])])
+
+
+def _relief(line: F64) -> tuple[float, float]:
+    """Depth [mm] of a profile (k, 2) below a straightedge on its rims, and height of the rims above the ends."""
+    chord = line[-1] - line[0]
+    chord /= np.linalg.norm(chord)
+    along, up = (line - line[0]) @ chord, (line - line[0]) @ np.array([-chord[1], chord[0]])
+    front = along > along[-1] / 2.0
+    rims = [np.flatnonzero(half)[np.argmax(up[half])] for half in (~front, front)]
+    between = slice(rims[0], rims[1] + 1)
+    edge = np.interp(along[between], along[rims], up[rims])
+    return float((edge - up[between]).max()), float(up[rims].max())
 
 
 # --- shape as a whole ---

@@ -105,7 +105,7 @@ class Body:
         return np.asarray(self.shape.pedicle_fillet * height)
 
     def rim_height(self, x: F64, top: bool) -> F64:
-        """Height of an endplate's rim plane at x [mm]."""
+        """Height of the plane through an endplate's outer edges at x [mm]."""
         slope = np.tan(half_wedge(self.dimensions))
         mean = 0.25 * (self.dimensions["VBHa"] + self.dimensions["VBHp"])
         return np.asarray((mean + slope * x) if top else -(mean + slope * x))
@@ -130,8 +130,27 @@ class Body:
     def centres(self) -> tuple[F64, F64]:
         """Middle of the upper and of the lower endplate surface (3,) [mm], half-way between front and back."""
         mean = 0.25 * (self.dimensions["VBHa"] + self.dimensions["VBHp"])
-        upper, lower = mean - self.shape.concavity_superior, mean - self.shape.concavity_inferior
+        upper, lower = (mean + float(self.relief(np.zeros(()), top)) for top in (True, False))
         return np.array([0.0, 0.0, upper]), np.array([0.0, 0.0, -lower])
+
+    def relief(self, rho: F64, top: bool) -> F64:
+        """Height of an endplate above the plane through its outer edges [mm], positive out of the bone.
+
+        From the rounded edge (rho = 1) up to the flat crest of the epiphyseal ring, and inside the ring down to the
+        middle (rho = 0). The concavity is counted from the crest, as it is measured.
+
+        Parameters
+        ----------
+        rho : float64
+            Distance from the centre over that of the outline in the same direction [1].
+        """
+        shape = self.shape
+        radius = 0.25 * (self.dimensions["EPWu"] + self.dimensions["EPDu"])
+        crest = shape.crest_superior if top else shape.crest_inferior
+        depth = shape.concavity_superior if top else shape.concavity_inferior
+        slope = np.clip(1.0 - (1.0 - rho) * radius / shape.crest_inset, 0.0, 1.0)
+        dish = np.clip(1.0 - (rho / (1.0 - shape.rim_width / radius)) ** 3, 0.0, 1.0)
+        return np.asarray(crest * (1.0 - slope**2) - depth * dish**2)
 
     def wall(self, t: F64, zeta: F64) -> F64:
         """Points (l, k, 3) [mm] of the left outer wall at parameters t (l, k)."""
@@ -213,12 +232,9 @@ def _layer_fractions(body: Body, d: Divisions) -> F64:
 
 def _with_heights(body: Body, xy: F64, zeta: F64, loop: F64) -> F64:
     """Add z: between two concave endplates, the outermost layers of constant thickness."""
-    shape = body.shape
     rho = _radial_fraction(xy, loop)
-    limit = 1.0 - shape.rim_width / (0.25 * (body.dimensions["EPWu"] + body.dimensions["EPDu"]))
-    dish = np.clip(1.0 - (rho / limit) ** 3, 0.0, None) ** 2
-    bottom = body.rim_height(xy[..., 0], False) + shape.concavity_inferior * dish
-    ceiling = body.rim_height(xy[..., 0], True) - shape.concavity_superior * dish
+    bottom = body.rim_height(xy[..., 0], False) - body.relief(rho, False)
+    ceiling = body.rim_height(xy[..., 0], True) + body.relief(rho, True)
     z = body.between(bottom, ceiling, zeta)
     z[0], z[-1] = bottom[0], ceiling[-1]
     return np.concatenate([xy, z[..., None]], axis=-1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spinefix.cli import common
-from spinefix.errors import UsageError
+from spinefix.errors import ScenarioError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,12 +56,15 @@ def _build(study: Study) -> None:
     table = Table(title="Arms", title_justify="left")
     for column in ("arm", "nodes", "solids", "beams", "interfaces", "resected"):
         table.add_column(column, justify="left" if column in ("arm", "resected") else "right")
-    arms, errors = [], []
+    for warning in specimen.warnings():
+        click.echo(f"warning: {warning}", err=True)
+    arms: list[ArmModel] = []
+    errors: list[str] = []
     for name in study.arms:
         try:
             arms.append(build_arm(study, specimen, name))
-        except UsageError as error:
-            errors.append(f"arms.{name}: {error}")
+        except ScenarioError as error:
+            errors += error.findings
     for arm in arms:
         table.add_row(*_row(arm))
     screen.print(table)
@@ -73,7 +76,7 @@ def _build(study: Study) -> None:
             click.echo(f"warning: {arm.name}: {warning}", err=True)
         check(arm.model.mesh)
     if errors:
-        raise UsageError("\n".join(errors))
+        raise ScenarioError(errors)
 
 
 def _measures(arms: list[ArmModel]) -> Table:
@@ -96,6 +99,7 @@ def _print_specimen(specimen: Specimen) -> None:
     if specimen.segment.disc_dimensions:
         screen.print(_dimensions(specimen.segment, specimen.segment.levels, "Vertebrae"))
         screen.print(_dimensions(specimen.segment, specimen.segment.discs(), "Discs"))
+        screen.print(_endplates(specimen.segment))
         _print_shape(specimen.segment)
     for lesion in record["lesions"]:
         numbers = ", ".join(f"{name} {_short(lesion[name])}" for name in ("volume_fraction", "centre", "radii"))
@@ -147,6 +151,21 @@ def _dimensions(segment: Segment, places: Sequence[str], what: str) -> Table:
         hits = [found.get((place, name)) for place in places]
         cells = ("" if h is None else f"{h.measured:.4g} {100 * h.relative_error:+.1f}" for h in hits)
         table.add_row(name, *cells)
+    return table
+
+
+def _endplates(segment: Segment) -> Table:
+    """Depth of the endplates measured on the mesh, below the rim, beside the published one."""
+    from rich.table import Table
+
+    from spinefix.anatomy.measure import concavities
+
+    table = Table(title="Endplates measured on the mesh, depth below the rim in mm", title_justify="left")
+    for column in ("endplate", "published", "sagittal", "frontal", "rim above its outer edge"):
+        table.add_column(column, justify="left" if column == "endplate" else "right")
+    for row in concavities(segment):
+        numbers = (row.published, row.sagittal, row.frontal, row.crest)
+        table.add_row(f"{row.level} {row.side}", *(f"{value:.2f}" for value in numbers))
     return table
 
 
