@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeAlias
+
+Location: TypeAlias = tuple[str | int, ...]
+"""Path of keys and list positions from the top of a value to a part of it."""
+
+
+def path_text(where: Location) -> str:
+    """Return a location as people write it, e.g. ``arms.posterior.screws.levels[0]``."""
+    text = ""
+    for step in where:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
 
 
 class SpinefixError(Exception):
@@ -12,9 +25,37 @@ class SpinefixError(Exception):
 
 
 class UsageError(SpinefixError):
-    """The request itself is wrong (arguments, files, names)."""
+    """The request itself is wrong (arguments, files, names).
+
+    Attributes
+    ----------
+    reason : str
+        What is wrong.
+    key : Location
+        Which part of the value at hand is wrong, e.g. ``("screws", "levels")``; written before the reason.
+    """
 
     exit_code: ClassVar[int] = 2
+
+    def __init__(self, reason: str, *, key: Location = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"{path_text(self.key)}: {self.reason}" if self.key else self.reason
+
+
+@contextmanager
+def under(*key: str | int) -> Iterator[None]:
+    """Put `key` before the key of every usage error from within: the builder of a part need not know its owner."""
+    try:
+        yield
+    except ScenarioError:
+        raise  # has its place in the file already
+    except UsageError as error:
+        error.key = (*key, *error.key)
+        raise
 
 
 class ScenarioError(UsageError):

@@ -75,10 +75,12 @@ def build_f1717_blocks(
     if block_arm_mm <= 0.0 or element_size_mm <= 0.0:
         raise UsageError(f"block_arm_mm = {block_arm_mm:g} and element_size_mm = {element_size_mm:g} must be positive")
     if active_length_mm <= 2 * _HALF_HEIGHT_MM:
-        raise UsageError(f"active_length_mm = {active_length_mm:g}: the blocks meet; more than {2 * _HALF_HEIGHT_MM:g}")
+        raise UsageError(
+            f"{active_length_mm:g}: the blocks meet; more than {2 * _HALF_HEIGHT_MM:g}", key=("active_length_mm",)
+        )
     if not 0.0 < screw_spacing_mm < 2 * _HALF_WIDTH_MM:
         raise UsageError(
-            f"screw_spacing_mm = {screw_spacing_mm:g}: must be within the block, {2 * _HALF_WIDTH_MM:g} wide"
+            f"{screw_spacing_mm:g}: must be within the block, {2 * _HALF_WIDTH_MM:g} wide", key=("screw_spacing_mm",)
         )
     heights = {"upper": active_length_mm / 2, "lower": -active_length_mm / 2}
     blocks = [_block(level, z, block_arm_mm, element_size_mm) for level, z in heights.items()]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from spinefix.anatomy.segment import Segment
+from spinefix.errors import under
 from spinefix.implants.assembly import Assembly
 from spinefix.implants.base import BuildResult
 from spinefix.implants.corpectomy import BodyReplacement, replace_bodies
@@ -38,5 +39,6 @@ def build(spec: Anterior, segment: Segment) -> BuildResult:
     """
     assembly = Assembly()
     above, below = replace_bodies(assembly, segment, spec)
-    check_crossing(assembly, fix_anterior(assembly, segment, spec.plate, above, below))
+    with under("plate"):
+        check_crossing(assembly, fix_anterior(assembly, segment, spec.plate, above, below))
     return assembly.result()

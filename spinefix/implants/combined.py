@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from spinefix.anatomy.segment import Segment
+from spinefix.errors import under
 from spinefix.implants.anterior import AnteriorReconstruction
 from spinefix.implants.assembly import Assembly
 from spinefix.implants.base import BuildResult
@@ -33,7 +34,9 @@ def build(spec: Combined, segment: Segment) -> BuildResult:
     assembly = Assembly()
     above, below = replace_bodies(assembly, segment, spec)
     screws = bridge(assembly, segment, spec, spec.resect, (above, below))
-    for level, body_screws in fix_anterior(assembly, segment, spec.plate, above, below).items():
+    with under("plate"):
+        anterior = fix_anterior(assembly, segment, spec.plate, above, below)
+    for level, body_screws in anterior.items():
         screws.setdefault(level, []).extend(body_screws)
     check_crossing(assembly, screws)
     return assembly.result()

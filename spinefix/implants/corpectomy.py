@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from spinefix.anatomy.segment import Segment
+from spinefix.errors import under
 from spinefix.implants.assembly import Assembly
 from spinefix.implants.levels import in_order, neighbours
 from spinefix.implants.prosthesis import Prosthesis, place_prosthesis, resected_regions
@@ -27,5 +28,6 @@ def replace_bodies(assembly: Assembly, segment: Segment, spec: BodyReplacement) 
     resected = in_order(segment, spec.resect, "resect")
     above, below = neighbours(segment, resected)
     assembly.resect(*resected_regions(segment, resected))
-    place_prosthesis(assembly, segment, spec.prosthesis, above, below)
+    with under("prosthesis"):
+        place_prosthesis(assembly, segment, spec.prosthesis, above, below)
     return above, below

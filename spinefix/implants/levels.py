@@ -8,19 +8,19 @@ from spinefix.anatomy.segment import Segment
 from spinefix.errors import UsageError
 
 
-def in_order(segment: Segment, levels: Sequence[str], use: str) -> tuple[str, ...]:
+def in_order(segment: Segment, levels: Sequence[str], *use: str) -> tuple[str, ...]:
     """Return `levels` from cranial to caudal.
 
     Raises
     ------
     UsageError
-        A level is not in the segment or is named twice; `use` says for what it was asked.
+        A level is not in the segment or is named twice; `use` is the key under which it was asked for.
     """
     for level in levels:
         if level not in segment.levels:
-            raise UsageError(f"{use}: level {level!r} is not in the segment ({', '.join(segment.levels)})")
+            raise UsageError(f"level {level!r} is not in the segment ({', '.join(segment.levels)})", key=use)
     if len(set(levels)) < len(levels):
-        raise UsageError(f"{use}: a level is named twice in {', '.join(levels)}")
+        raise UsageError(f"a level is named twice in {', '.join(levels)}", key=use)
     return tuple(level for level in segment.levels if level in levels)
 
 
@@ -35,12 +35,13 @@ def neighbours(segment: Segment, resected: Sequence[str]) -> tuple[str, str]:
     places = [segment.levels.index(level) for level in resected]
     named = ", ".join(resected)
     if not 1 <= len(places) <= 2:
-        raise UsageError(f"resect: one or two bodies can be replaced, {len(places)} asked ({named})")
+        raise UsageError(f"one or two bodies can be replaced, {len(places)} asked ({named})", key=("resect",))
     if places[-1] - places[0] != len(places) - 1:
-        raise UsageError(f"resect: {named} are not consecutive; name neighbouring levels")
+        raise UsageError(f"{named} are not consecutive; name neighbouring levels", key=("resect",))
     if places[0] == 0 or places[-1] == len(segment.levels) - 1:
         raise UsageError(
-            f"resect: {named} has no neighbour on both sides in the segment ({', '.join(segment.levels)}); "
-            "add the level above or below to the segment"
+            f"{named} has no neighbour on both sides in the segment ({', '.join(segment.levels)}); "
+            "add the level above or below to the segment",
+            key=("resect",),
         )
     return segment.levels[places[0] - 1], segment.levels[places[-1] + 1]

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from spinefix.anatomy.segment import Segment
-from spinefix.errors import UsageError
+from spinefix.errors import UsageError, under
 from spinefix.implants.assembly import Assembly
 from spinefix.implants.geometry import crossings, surface, unit
 from spinefix.implants.rods import BEAM_MM, place_crosslinks, place_rod
@@ -131,22 +131,23 @@ def fix_anterior(
         _place_plate(assembly, spec, bed, heads)
     else:
         _place_rods(assembly, spec, heads)
-    return {
-        level: [
-            place_screw(
-                assembly,
-                segment,
-                spec.screws,
-                region=f"implant.body_screw.{level}.{n + 1}",
-                level=level,
-                head=heads[level][n],
-                entry=entry,
-                axis=-bed.outward,
-            )
-            for n, entry in enumerate(entries[level])
-        ]
-        for level in levels
-    }
+    with under("screws"):
+        return {
+            level: [
+                place_screw(
+                    assembly,
+                    segment,
+                    spec.screws,
+                    region=f"implant.body_screw.{level}.{n + 1}",
+                    level=level,
+                    head=heads[level][n],
+                    entry=entry,
+                    axis=-bed.outward,
+                )
+                for n, entry in enumerate(entries[level])
+            ]
+            for level in levels
+        }
 
 
 def _bed(segment: Segment, side: Face, above: str, below: str) -> _Bed:
@@ -167,8 +168,9 @@ def _entry(segment: Segment, bed: _Bed, level: str, place: float, shift: float) 
     walls = crossings(inside, bed.outward, surface(segment.mesh, f"{level}.body", f"{level}.endplate"))
     if not len(walls):
         raise UsageError(
-            f"plate: a body screw {abs(place):.1f} mm across and {shift:.1f} mm above the middle of {level} misses the "
-            "body; reduce spacing_mm or cranial_shift_mm"
+            f"a body screw {abs(place):.1f} mm across and {shift:.1f} mm above the middle of {level} misses the "
+            "body; reduce spacing_mm or cranial_shift_mm",
+            key=("screws",),
         )
     return np.asarray(inside + walls[-1] * bed.outward, np.float64)
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from spinefix.anatomy.segment import Segment
-from spinefix.errors import UsageError
+from spinefix.errors import UsageError, under
 from spinefix.implants.assembly import Assembly
 from spinefix.implants.base import BuildResult
 from spinefix.implants.levels import in_order
@@ -49,7 +49,7 @@ def build(spec: Posterior, segment: Segment) -> BuildResult:
         Levels are missing or not in the segment, or a screw cannot be placed.
     """
     if spec.screws.levels is None:
-        raise UsageError(f"screws: give levels, e.g. [{segment.levels[0]}, {segment.levels[-1]}]")
+        raise UsageError(f"give levels, e.g. [{segment.levels[0]}, {segment.levels[-1]}]", key=("screws",))
     assembly = Assembly()
     check_crossing(assembly, instrument(assembly, segment, spec, spec.screws.levels))
     return assembly.result()
@@ -62,14 +62,20 @@ def instrument(
 
     Regions ``implant.screw.<level>.<side>``, ``implant.rod.<side>``, ``implant.crosslink.<n>``.
     """
-    levels = in_order(segment, levels, "screws")
+    levels = in_order(segment, levels, "screws", "levels")
     if len(levels) < 2:
-        raise UsageError(f"screws: a rod needs at least two levels, got {', '.join(levels) or 'none'}")
+        raise UsageError(
+            f"a rod needs at least two levels, got {', '.join(levels) or 'none'}", key=("screws", "levels")
+        )
     sides: tuple[Side, ...] = SIDES if spec.sides == "both" else (spec.sides,)
     if spec.crosslinks and len(sides) < 2:
-        raise UsageError(f"crosslinks: join two rods, but sides is {spec.sides}; set sides: both")
-    screws = place_pedicle_screws(assembly, segment, spec.screws, levels, sides)
-    stations = [link_station(link, levels) for link in spec.crosslinks]
+        raise UsageError(f"they join two rods, but sides is {spec.sides}; set sides: both", key=("crosslinks",))
+    with under("screws"):
+        screws = place_pedicle_screws(assembly, segment, spec.screws, levels, sides)
+    stations = []
+    for i, link in enumerate(spec.crosslinks):
+        with under("crosslinks", i):
+            stations.append(link_station(link, levels))
     rods = [
         place_rod(
             assembly,

@@ -45,5 +45,8 @@ def bridge(
     levels = spec.screws.levels or neighbours
     empty = [level for level in levels if level in resected]
     if empty:
-        raise UsageError(f"screws: the body of {', '.join(empty)} is resected; instrument {' and '.join(neighbours)}")
+        raise UsageError(
+            f"the body of {', '.join(empty)} is resected; instrument {' and '.join(neighbours)}",
+            key=("screws", "levels"),
+        )
     return instrument(assembly, segment, spec, levels)

@@ -148,7 +148,7 @@ def _section_prism(spec: Footprint, size: float, layers: int) -> Mesh:
     inner = half - spec.wall_mm
     if inner.min() <= 0.0:
         raise UsageError(
-            f"footprint: wall_mm = {spec.wall_mm:g} leaves no hollow in {2 * half.min():g} mm; leave it out"
+            f"{spec.wall_mm:g} leaves no hollow in {2 * half.min():g} mm; leave it out", key=("footprint", "wall_mm")
         )
     mesh = tube(0.5, 1.0, z, n_around=4 * sector, n_radial=RINGS_IN_WALL, name="p")
     radius = np.linalg.norm(mesh.points[:, :2], axis=1)
@@ -172,9 +172,10 @@ def _project(mesh: Mesh, facets: I32, frame: Frame, section: F64, name: str) -> 
         rim = _outline(mesh, facets, frame)
         far = max(_distance_to_outline(p, rim) for p in unique[missed, :2])
         raise UsageError(
-            f"prosthesis: the footprint overhangs {name} by {far:.1f} mm; "
+            f"the footprint overhangs {name} by {far:.1f} mm; "
             f"the endplate is {np.ptp(rim[..., 0]):.1f} mm deep and {np.ptp(rim[..., 1]):.1f} mm wide: "
-            "reduce width_mm or depth_mm, or shift it"
+            "reduce width_mm or depth_mm, or shift it",
+            key=("footprint",),
         )
     return np.asarray(np.nanmean(z, axis=1)[inverse.ravel()], np.float64)
 

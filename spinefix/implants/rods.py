@@ -161,10 +161,10 @@ def link_station(link: CrossLink, levels: Sequence[str]) -> tuple[int, float]:
     upper, lower = link.between or (levels[0], levels[-1])
     for level in (upper, lower):
         if level not in levels:
-            raise UsageError(f"crosslinks: {level} has no screw; instrumented levels: {', '.join(levels)}")
+            raise UsageError(f"{level} has no screw; instrumented levels: {', '.join(levels)}", key=("between",))
     i, j = sorted((levels.index(upper), levels.index(lower)))
     if i == j:
-        raise UsageError(f"crosslinks: between needs two different levels, got {upper} twice")
+        raise UsageError(f"needs two different levels, got {upper} twice", key=("between",))
     place = i + link.fraction_1 * (j - i)
     whole = min(int(place), len(levels) - 1)
     return whole, place - whole

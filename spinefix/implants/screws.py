@@ -137,7 +137,7 @@ def place_pedicle_screws(
 
     Regions ``implant.screw.<level>.<side>``.
     """
-    levels = in_order(segment, levels, "screws")
+    levels = in_order(segment, levels, "levels")
     return {side: [_pedicle_screw(assembly, segment, spec, level, side) for level in levels] for side in sides}
 
 
@@ -153,7 +153,7 @@ def trajectory(vertebra: Vertebra, side: Side, spec: PedicleScrews) -> tuple[F64
         entry = vertebra.landmarks[f"pedicle.{side}.entry"]
         axis = unit(vertebra.directions[f"pedicle.{side}.axis"])
     except KeyError as missing:
-        raise UsageError(f"screws: {vertebra.level} has no landmark {missing} to place a pedicle screw") from None
+        raise UsageError(f"{vertebra.level} has no landmark {missing} to place a pedicle screw") from None
     frame, outward = vertebra.frame, 1.0 if side == "left" else -1.0
     entry = entry + frame.vector_to_global(np.array([0.0, outward * spec.lateral_shift_mm, spec.cranial_shift_mm]))
     # From the entry towards the front: a negative turn about y raises the tip; on the left, a negative one about z
@@ -170,7 +170,8 @@ def core_diameter(spec: BoneScrew) -> float:
         return library.screw_core_diameter(spec.diameter_mm)
     if spec.core_diameter_mm >= spec.diameter_mm:
         raise UsageError(
-            f"core_diameter_mm = {spec.core_diameter_mm:g} must be less than diameter_mm = {spec.diameter_mm:g}"
+            f"{spec.core_diameter_mm:g} must be less than diameter_mm = {spec.diameter_mm:g}",
+            key=("core_diameter_mm",),
         )
     return spec.core_diameter_mm
 
@@ -239,7 +240,8 @@ def _length_in_bone(
     if length >= depth:
         raise UsageError(
             f"{name}: length {length:g} mm breaks out of {level}, whose far wall is {depth:.1f} mm from the entry; "
-            f"use length_mm: auto or at most {DEPTH_FRACTION * depth:.0f}"
+            f"use length_mm: auto or at most {DEPTH_FRACTION * depth:.0f}",
+            key=("length_mm",),
         )
     if np.count_nonzero(walls < length):
         assembly.warn(f"{name}: leaves the bone of {level} after {walls[0]:.1f} mm of {length:g} mm")
@@ -251,7 +253,9 @@ def _length_in_bone(
 def _longest(depth: float, name: str) -> float:
     lengths = [x for x in library.catalogue("screw_length_mm") if x <= DEPTH_FRACTION * depth]
     if not lengths:
-        raise UsageError(f"{name}: no catalogue length fits the bone depth of {depth:.1f} mm; give length_mm")
+        raise UsageError(
+            f"{name}: no catalogue length fits the bone depth of {depth:.1f} mm; give length_mm", key=("length_mm",)
+        )
     return max(lengths)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from spinefix.lesions.ellipsoid import EllipsoidalLesion, LesionReport, ellipsoid_coverage
-from spinefix.lesions.field import LESIONS, Lesion, LesionField, lesion_scale
+from spinefix.lesions.ellipsoid import EllipsoidalLesion, LesionReport, place_ellipsoid
+from spinefix.lesions.field import LESIONS, Lesion, LesionField, UnionReport, lesion_scale
 
 __all__ = [
     "LESIONS",
@@ -11,6 +11,7 @@ __all__ = [
     "Lesion",
     "LesionField",
     "LesionReport",
-    "ellipsoid_coverage",
+    "UnionReport",
     "lesion_scale",
+    "place_ellipsoid",
 ]

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 
 from spinefix import library
 from spinefix.anatomy.segment import Segment, Vertebra
-from spinefix.errors import ScenarioError
-from spinefix.lesions.sampling import Samples, sample
+from spinefix.errors import UsageError
+from spinefix.lesions.sampling import Diseased, Samples, sample
 from spinefix.mesh.core import F64, Bool
 from spinefix.spec import Spec
 
@@ -138,29 +138,28 @@ class _Ellipsoid:
         return np.asarray(np.sqrt((((points - self.centre) / self.semi) ** 2).sum(axis=-1)))
 
 
-def ellipsoid_coverage(segment: Segment, lesion: EllipsoidalLesion) -> tuple[F64, LesionReport]:
-    """Return the diseased fraction at each integration point, (n_cells, 8), and what was reached.
+def place_ellipsoid(segment: Segment, lesion: EllipsoidalLesion) -> tuple[tuple[Diseased, ...], LesionReport]:
+    """Return what is diseased of the body and of each involved pedicle, and what was reached.
 
     The size follows from the asked volume: it is the weighted quantile of the distance from the centre over samples
     inside the integration points' shares, so the fraction is met at any mesh density.
 
     Raises
     ------
-    ScenarioError
+    UsageError
         Level not in the segment, volume larger than what the lesion may fill, or a wall that cannot be reached.
     """
     if lesion.level not in segment.levels:
-        raise ScenarioError(
-            [f"lesion.level = {lesion.level}: not in the segment; its levels are {', '.join(segment.levels)}"]
+        raise UsageError(
+            f"{lesion.level!r} is not in the segment; its levels are {', '.join(segment.levels)}", key=("level",)
         )
     body = _body(segment, lesion, samples=500_000)
     ellipsoid = _placed(body, lesion)
     inside, scale = _fill(body, ellipsoid, lesion)
     part = body.samples.coverage(inside)
-    coverage = np.zeros((segment.mesh.n_cells, 8))
-    coverage[body.samples.cells] = part
     breach: dict[str, float] = {side: _share(body, part, side) for side in lesion.cortical_breach}
-    pedicle = {side: _fill_pedicle(segment, lesion, side, coverage) for side in lesion.involved_pedicles()}
+    pedicles = {side: _fill_pedicle(segment, lesion, side) for side in lesion.involved_pedicles()}
+    pedicle = {side: diseased.fraction for side, diseased in pedicles.items()}
     volume = body.samples.covered_volume(part)
     report = LesionReport(
         level=lesion.level,
@@ -175,7 +174,7 @@ def ellipsoid_coverage(segment: Segment, lesion: EllipsoidalLesion) -> tuple[F64
         description=_describe(lesion, volume / body.volume, breach, pedicle),
         source=_source(lesion),
     )
-    return coverage, report
+    return (Diseased(f"{lesion.level}.body", body.samples, inside), *pedicles.values()), report
 
 
 def stiffness_factor(lesion: EllipsoidalLesion, moduli: F64) -> F64:
@@ -225,11 +224,10 @@ def _fill(body: _Body, ellipsoid: _Ellipsoid, lesion: EllipsoidalLesion) -> tupl
     room = float(body.samples.weights[body.allowed].sum())
     if target > room:
         where = "cancellous bone" if not body.wall else "cancellous bone and the breached walls"
-        raise ScenarioError(
-            [
-                f"lesion.volume_pct = {lesion.volume_pct:g}: the {where} of {lesion.level} is only "
-                f"{100.0 * room / body.volume:.1f} % of its body; ask for less or breach more walls"
-            ]
+        raise UsageError(
+            f"{lesion.volume_pct:g}: the {where} of {lesion.level} is only {100.0 * room / body.volume:.1f} % of its "
+            "body; ask for less or breach more walls",
+            key=("volume_pct",),
         )
     distance = ellipsoid.distance(body.samples.points)
     distance[~body.allowed] = np.inf
@@ -268,11 +266,10 @@ def _placed(body: _Body, lesion: EllipsoidalLesion) -> _Ellipsoid:
     if breached(0.0):
         return start
     if not breached(1.0):
-        raise ScenarioError(
-            [
-                f"lesion.cortical_breach = {', '.join(lesion.cortical_breach)}: a lesion of {lesion.volume_pct:g} % "
-                f"does not reach; raise volume_pct or breach fewer walls"
-            ]
+        raise UsageError(
+            f"{', '.join(lesion.cortical_breach)}: a lesion of {lesion.volume_pct:g} % does not reach; raise "
+            "volume_pct or breach fewer walls",
+            key=("cortical_breach",),
         )
     low, high = 0.0, 1.0
     for _ in range(8):
@@ -292,17 +289,15 @@ def _share(body: _Body, part: F64, side: str) -> float:
     return float((part * weights).sum() / weights.sum())
 
 
-def _fill_pedicle(segment: Segment, lesion: EllipsoidalLesion, side: str, coverage: F64) -> float:
-    """Grow the lesion into a pedicle from the body backwards by distance along the pedicle axis; fraction reached."""
+def _fill_pedicle(segment: Segment, lesion: EllipsoidalLesion, side: str) -> Diseased:
+    """Grow the lesion into a pedicle from the body backwards by distance along the pedicle axis."""
     vertebra = segment.vertebrae[lesion.level]
-    cells = segment.mesh.select(f"{lesion.level}.pedicle.{side}")
-    samples = sample(segment.mesh, cells)
+    name = f"{lesion.level}.pedicle.{side}"
+    samples = sample(segment.mesh, segment.mesh.select(name))
     axis = vertebra.directions[f"pedicle.{side}.axis"]
     distance = -(samples.points @ axis)
     front = samples.quantile(distance, lesion.pedicle_pct / 100.0 * samples.volume)
-    part = samples.coverage(distance <= front)
-    coverage[cells] = part
-    return samples.covered_volume(part) / samples.volume
+    return Diseased(name, samples, distance <= front)
 
 
 def _describe(

@@ -56,6 +56,32 @@ class Samples:
         return float(flat[order[k]])
 
 
+@dataclass(frozen=True)
+class Diseased:
+    """What a lesion takes of one part of a vertebra.
+
+    Lesions of the same part have the same samples, so that the union of several is known sample by sample.
+
+    Parameters
+    ----------
+    part : str
+        Name of the part, e.g. ``L3.body`` (with its endplates) or ``L3.pedicle.left``.
+    samples : Samples
+        Of all elements of the part.
+    inside : (e, 8, s) bool
+        Samples that are diseased.
+    """
+
+    part: str
+    samples: Samples
+    inside: Bool
+
+    @property
+    def fraction(self) -> float:
+        """Diseased part of the volume [1]."""
+        return self.samples.covered_volume(self.samples.coverage(self.inside)) / self.samples.volume
+
+
 def sample(mesh: Mesh, cells: I32, per_edge: int = 4) -> Samples:
     """Sample hexahedra of `mesh` at `per_edge`^3 points in each octant.
 

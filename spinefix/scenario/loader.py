@@ -20,8 +20,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from spinefix.errors import ScenarioError, UsageError
-from spinefix.scenario.schema import Inconsistency, Location, Study, path_text
+from spinefix.errors import Location, ScenarioError, UsageError, path_text
+from spinefix.scenario.schema import Inconsistency, Origin, Study
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
@@ -55,9 +55,10 @@ def parse_study(text: str, file: str = "<text>", overrides: Sequence[str] = ()) 
     for override in overrides:
         document.override(override)
     try:
-        return Study.model_validate(_plain(document.root), strict=True)
+        study = Study.model_validate(_plain(document.root), strict=True)
     except ValidationError as error:
         raise ScenarioError(_findings(document, error)) from None
+    return study.read_from(Origin(document.later_finding))
 
 
 def _parse(text: str, file: str) -> CommentedMap:
@@ -121,6 +122,16 @@ class _Document:
                 return f"--set {assignment}: {path_text(where)}: {message}"
         text = f"{path_text(where)}: {message}" if where else message
         return _located(self.file, self.lines, self.position(where, at_value=at_value), text)
+
+    def later_finding(self, where: Location, message: str) -> str:
+        """One finding of the build: at the value of a scalar or list, at the key of a mapping, which is its heading."""
+        node: Any = self.root
+        for step in where:
+            try:
+                node = node[step]
+            except (KeyError, IndexError, TypeError):
+                break
+        return self.finding(where, message, at_value=not isinstance(node, Mapping))
 
     def position(self, where: Location, *, at_value: bool) -> tuple[int, int]:
         """Line and column (from 0) of the key or value at `where`, or of the nearest thing above it."""

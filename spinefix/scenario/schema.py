@@ -6,22 +6,20 @@ becomes legal in a scenario, in the JSON Schema and in the editor by its one lin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeAlias, Union
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, StringConstraints, model_validator
 
 from spinefix.anatomy.builder import REFINEMENTS
-from spinefix.errors import UsageError
+from spinefix.errors import Location, UsageError, path_text
 from spinefix.implants import CONSTRUCTS
 from spinefix.lesions import LESIONS
 from spinefix.library import levels, reader
 from spinefix.library.tissues import apply_overrides
 from spinefix.loads import LOADS, PureMoment, case_names
 from spinefix.spec import Spec
-
-Location: TypeAlias = tuple[str | int, ...]
-"""Path of keys and list positions from the top of a scenario."""
 
 Resolution = Literal["coarse", "middle", "fine"]
 """Words for the mesh, `spinefix.anatomy.builder.REFINEMENTS`."""
@@ -124,6 +122,23 @@ class Inconsistency(ValueError):
         self.findings = findings
 
 
+def _by_key(where: Location, message: str) -> str:
+    return f"{path_text(where)}: {message}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a study was read. All origins are equal: the same study from two files is the same study.
+
+    Parameters
+    ----------
+    finding : callable (location, message) -> str
+        Put before a message the place where it belongs.
+    """
+
+    finding: Callable[[Location, str], str] = field(default=_by_key, compare=False)
+
+
 class Study(Spec):
     """One specimen, its lesions and loads, and the fixations that are compared on it."""
 
@@ -153,6 +168,7 @@ class Study(Spec):
     """How the equations are solved."""
     outputs: Outputs = Outputs()
     """What is written."""
+    _origin: Origin = PrivateAttr(default_factory=Origin)
 
     @model_validator(mode="before")
     @classmethod
@@ -186,6 +202,15 @@ class Study(Spec):
         """Return the same study on another mesh, `n` divisions of each block."""
         return self.model_copy(update={"segment": self.segment.model_copy(update={"resolution": n})})
 
+    def read_from(self, origin: Origin) -> Study:
+        """Return the same study, which knows where it was read."""
+        self._origin = origin
+        return self
+
+    def finding(self, where: Location, message: str) -> str:
+        """Return `message` with file, line and key of the place it speaks of; with the key alone without a file."""
+        return self._origin.finding(where, message)
+
     def moments(self) -> dict[str, float]:
         """Directions of all pure moments with their size [N m]."""
         return {d: load.moment_Nm for load in self.loads if isinstance(load, PureMoment) for d in load.directions}
@@ -203,8 +228,8 @@ def inconsistencies(study: Study) -> Iterator[tuple[Location, str]]:
     for name in REFERENCES:
         if name in study.arms and study.arms[name].kind != name:
             yield ("arms", name, "kind"), f"{name!r} is the reference without an implant; give this arm another name"
-    for field in ("lesions", "arms"):
-        for where, value in _walk(getattr(study, field), (field,)):
+    for part in ("lesions", "arms"):
+        for where, value in _walk(getattr(study, part), (part,)):
             yield from _unknown_level(where, value, known)
             yield from _unknown_material(where, value)
     yield from _resections(study, known)
@@ -230,14 +255,6 @@ def plausibility(study: Study) -> list[str]:
                     f"{path_text((*where, name))}: {value:g} is outside the plausible range {low:g} to {high:g}"
                 )
     return lines
-
-
-def path_text(where: Location) -> str:
-    """Return a location as people write it, e.g. ``arms.posterior.screws.levels[0]``."""
-    text = ""
-    for step in where:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
 
 
 def _order(named: tuple[str, ...]) -> Iterator[tuple[Location, str]]:

@@ -128,7 +128,7 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     add_ratios(outcomes)
     progress("estimating the mesh error", steps - 1, steps)
     lap = time.perf_counter()
-    warnings = [*plausibility(study), *(f"{o.name}: {w}" for o in outcomes for w in o.warnings)]
+    warnings = [*plausibility(study), *specimen.warnings(), *(f"{o.name}: {w}" for o in outcomes for w in o.warnings)]
     warnings += add_mesh_error(study, outcomes, solve_comparison)
     seconds["mesh_error"] = time.perf_counter() - lap
     write_tables(out, outcomes)

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from spinefix.anatomy.builder import build_segment
 from spinefix.anatomy.segment import Segment
-from spinefix.errors import ScenarioError, UsageError
+from spinefix.errors import UsageError
 from spinefix.lesions import LESIONS, EllipsoidalLesion, lesion_scale
 from spinefix.mesh import quality
 from spinefix.mesh.elements import ELEMENTS
@@ -156,15 +156,68 @@ def test_several_lesions_on_several_levels(segment: Segment) -> None:
     ]
     field = lesion_scale(segment, lesions, MODULI)
     assert diseased_fraction(segment, field.coverage, "L2") == pytest.approx(0.10, rel=0.01)
-    assert diseased_fraction(segment, field.coverage, "L3") == pytest.approx(0.16, rel=0.02)
+    assert diseased_fraction(segment, field.coverage, "L3") == pytest.approx(0.16, rel=0.01)
     assert diseased_fraction(segment, field.coverage, "L4") == 0.0
+    assert [u.lesions for u in field.unions] == [(0,), (1, 2)]
+    assert [u.warning() for u in field.unions] == [None, None]
+
+
+HALF = {"level": "L3", "volume_pct": 20.0, "E_MPa": 20.0}
+SHIFTED = {"level": "L3", "volume_pct": 15.0, "centre_pct": (50.0, 65.0, 50.0), "E_MPa": 2.0}
+
+
+def test_overlapping_lesions_are_their_union_whatever_their_order(segment: Segment) -> None:
+    first, second = EllipsoidalLesion(**HALF), EllipsoidalLesion(**SHIFTED)
+    field, turned = (lesion_scale(segment, pair, MODULI) for pair in ([first, second], [second, first]))
+    assert np.array_equal(field.scale, turned.scale) and np.array_equal(field.coverage, turned.coverage)
+    for report, asked in zip(field.reports, (0.20, 0.15), strict=True):
+        assert report.volume_fraction == pytest.approx(asked, rel=0.01)
+    (union,) = field.unions
+    assert union.part == "L3.body" and union.overlapping == (0, 1)
+    assert union.volume_fraction == pytest.approx(diseased_fraction(segment, field.coverage, "L3"), rel=1e-9)
+    assert union.volume_fraction + union.overlap_fraction == pytest.approx(0.35, rel=0.01)
+    assert 0.02 < union.overlap_fraction < 0.15
+    text = f"lesions[0] and lesions[1] overlap in {100 * union.overlap_fraction:.1f} % of L3.body"
+    assert str(union.warning()).startswith(text)
+
+
+def test_the_softer_of_overlapping_lytic_lesions_counts_everywhere(segment: Segment) -> None:
+    """The union is nowhere stiffer than either lesion alone, and a weaker lesion inside a stronger adds nothing."""
+    pair = [EllipsoidalLesion(**HALF), EllipsoidalLesion(**SHIFTED)]
+    both = lesion_scale(segment, pair, MODULI).scale
+    alone = [lesion_scale(segment, [lesion], MODULI).scale for lesion in pair]
+    assert (both <= np.minimum(*alone) + 1e-12).all()
+    small = EllipsoidalLesion(**{**HALF, "volume_pct": 5.0, "E_MPa": 100.0})
+    assert np.array_equal(lesion_scale(segment, [pair[0], small], MODULI).scale, alone[0])
+
+
+def test_lytic_tissue_wins_over_blastic(segment: Segment) -> None:
+    lytic = EllipsoidalLesion(level="L3", volume_pct=10.0, E_MPa=2.0)
+    blastic = EllipsoidalLesion(level="L3", kind="blastic", volume_pct=30.0, stiffness_scale_1=3.0)
+    scale = lesion_scale(segment, [lytic, blastic], MODULI).scale
+    core = lesion_scale(segment, [lytic], MODULI).coverage > 1.0 - 1e-9
+    shell = lesion_scale(segment, [blastic], MODULI).coverage > 1.0 - 1e-9
+    shell &= lesion_scale(segment, [lytic], MODULI).coverage == 0.0
+    assert core.sum() > 10 and np.allclose(scale[core], 0.01)
+    assert shell.sum() > 10 and np.allclose(scale[shell], 3.0)
+
+
+def test_lesions_that_grow_into_the_same_pedicle_overlap_there(segment: Segment) -> None:
+    into = {"level": "L3", "volume_pct": 4.0, "pedicle": "left"}
+    lesions = [
+        EllipsoidalLesion(**into, centre_pct=(50.0, y, 50.0), pedicle_pct=p) for y, p in ((15.0, 30.0), (85.0, 60.0))
+    ]
+    unions = {u.part: u for u in lesion_scale(segment, lesions, MODULI).unions}
+    assert unions["L3.body"].overlapping == ()
+    assert unions["L3.pedicle.left"].volume_fraction == pytest.approx(0.6, rel=0.01)
+    assert unions["L3.pedicle.left"].overlap_fraction == pytest.approx(0.3, rel=0.01)
 
 
 @pytest.mark.parametrize(
     ("lesion", "words"),
     [
-        ({"level": "L5", "volume_pct": 10.0}, "its levels are L2, L3, L4"),
-        ({"level": "L3", "volume_pct": 96.0}, "ask for less or breach more"),
+        ({"level": "L5", "volume_pct": 10.0}, r"^\[0\]\.level: 'L5' is not .* its levels are L2, L3, L4"),
+        ({"level": "L3", "volume_pct": 96.0}, r"^\[0\]\.volume_pct: 96: .* ask for less or breach more"),
         (
             {"level": "L3", "volume_pct": 1.0, "cortical_breach": ("left", "right", "superior", "inferior")},
             "does not reach",
@@ -172,7 +225,7 @@ def test_several_lesions_on_several_levels(segment: Segment) -> None:
     ],
 )
 def test_impossible_lesions_say_why(segment: Segment, lesion: dict, words: str) -> None:
-    with pytest.raises(ScenarioError, match=words):
+    with pytest.raises(UsageError, match=words):
         lesion_scale(segment, [EllipsoidalLesion(**lesion)], MODULI)
 
 
