@@ -3,8 +3,8 @@
 Usage: python benchmarks/vertebra_pictures.py SURFACES OUT [LEVEL ...]
 
 SURFACES holds L1.obj to L5.obj in metres, x forward, y left, z up (RemusR9, Visible Human male; Remus 2021, PLoS ONE
-16(4):e0250456, BSD-3). Needs no display (EGL). Writes one JPG per level (template
-above, real one below, six views at one scale), the segment as a whole and cut open, and prints extents and element quality.
+16(4):e0250456, BSD-3). Needs no display (EGL). Writes one JPG per level (template above, real one below, six views at
+one scale), the segment as a whole and cut open, and prints extents, rims and element quality.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def whole(bone: pv.PolyData, discs: pv.PolyData, target: Path) -> None:
         plot.subplot(0, i)
         plot.add_mesh(bone, color="ivory", smooth_shading=True, split_sharp_edges=True)
         plot.add_mesh(discs, color="steelblue")
-        look(plot, bone, *VIEWS[view], 95.0)
+        look(plot, bone, *VIEWS[view], 112.0)
     plot.screenshot(target)
     plot.close()
 
@@ -124,7 +124,7 @@ def sections(mesh: Mesh, target: Path) -> None:
         direction, up = VIEWS[view]
         plot.camera_position = [tuple(300.0 * np.array(direction)), (0.0, 0.0, 0.0), up]
         plot.camera.parallel_projection = True
-        plot.camera.parallel_scale = 78.0
+        plot.camera.parallel_scale = 92.0
     plot.screenshot(target)
     plot.close()
 

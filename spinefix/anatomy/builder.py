@@ -383,5 +383,5 @@ def _in_place(level: str, part: VertebraMesh, frame: Frame) -> Mesh:
 
 
 def _disc_layers(section: Section) -> int:
-    """Elements over the height of a disc: 4 in coarse, 5 in middle, 7 in fine meshes."""
+    """Elements over the height of a disc: 4 in coarse, 5 in middle, 8 in fine meshes."""
     return section.n_rings + 1

@@ -49,7 +49,7 @@ class Divisions:
 
 
 def divisions(n: int) -> Divisions:
-    """Return the divisions of refinement `n`: about 2000, 6000 and 25 000 elements with a disc for n = 2, 3 and 5.
+    """Return the divisions of refinement `n`: about 2000, 6000 and 30 000 elements with a disc for n = 2, 3 and 5.
 
     The pedicle's width and height always get an even number with a node line in the middle, so that its greatest
     width and height are sampled exactly.
@@ -66,12 +66,12 @@ def divisions(n: int) -> Divisions:
         canal=n,
         pedicle=2 * half,
         flank=2 * n,
-        core=(n + 1) // 3,
-        annulus=n + 1,
+        core=(2 * n - 1) // 3,
+        annulus=(4 * n + 1) // 3,
         below=n,
         low=n,
         high=n,
-        above=max(1, n // 2),
+        above=(2 * n - 1) // 3,
         base=half,
         lamina=n,
         transverse=2 * n,
