@@ -13,7 +13,7 @@ from spinefix.cli.run import THREAD_VARIABLES
 @click.command("doctor", short_help="Tell what is installed, what is used, and what is missing.")
 def command() -> int:
     """Tell versions, processor, threads, linear solvers, kernel cache, and whether 3D pictures can be drawn."""
-    from spinefix.fem.linsolve import available
+    from spinefix.fem.linsolve import INSTALL, available
     from spinefix.jit import cache_folder
     from spinefix.results import provenance
     from spinefix.viz.probe import forget, has_screen, probe
@@ -26,7 +26,7 @@ def command() -> int:
     solvers = available()
     _section("linear solvers", {name: "used by auto" if name == solvers[0] else "available" for name in solvers})
     if solvers[0] == "superlu":
-        click.echo('  only the slowest is here; faster: pip install "spinefix[pardiso]" (x86) or scikit-sparse')
+        click.echo(f"  only the slowest is here; faster: {' or '.join(INSTALL.values())}")
     folder = cache_folder()
     kernels = sum(1 for path in folder.rglob("*.nbc"))
     _section("kernel cache", {"folder": folder, "compiled": kernels or "none yet: the first run compiles once"})

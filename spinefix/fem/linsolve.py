@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -150,7 +150,7 @@ class _Backend(ABC):
 class _Pardiso(_Backend):
     """MKL PARDISO; matrix type 2 (positive definite) or -2 (indefinite), upper triangle, indices from 0."""
 
-    def __init__(self, mtype: int) -> None:
+    def __init__(self, mtype: int = 2) -> None:
         self._mkl = _load_mkl()
         self._call_mkl = self._mkl.pardiso
         self._call_mkl.argtypes = None
@@ -335,10 +335,38 @@ def available() -> tuple[str, ...]:
     return (*pardiso, *cholmod, "superlu")
 
 
+INSTALL = {
+    "pardiso": "pip install pypardiso (x86 only)",
+    "cholmod": 'pip install "scikit-sparse<0.5", which needs SuiteSparse (Debian: libsuitesparse-dev)',
+}
+"""What to install for a solver that SciPy does not bring."""
+
+
+def require(solver: str) -> None:
+    """Check that a solver, or ``auto``, can be used here.
+
+    Raises
+    ------
+    UsageError
+        It cannot; says what to install.
+    """
+    _backend(solver).release()
+
+
 def _backend(solver: str) -> _Backend:
-    if solver == "pardiso":
-        return _Pardiso(2)
-    return _Cholmod() if solver == "cholmod" else _SuperLU()
+    """Return a backend by name; for ``auto`` the first of `available` whose library can be loaded."""
+    have = available()
+    makers: dict[str, Callable[[], _Backend]] = {"pardiso": _Pardiso, "cholmod": _Cholmod, "superlu": _SuperLU}
+    if solver not in (*have, "auto"):
+        cure = f"; {INSTALL[solver]}" if solver in INSTALL else ""
+        raise UsageError(f"linear solver {solver!r} is not available here (there are: auto, {', '.join(have)}){cure}")
+    for chosen in have[:-1] if solver == "auto" else [solver]:
+        try:
+            return makers[chosen]()
+        except (ImportError, OSError) as error:  # the package is there, the library behind it is not
+            if solver != "auto":
+                raise UsageError(f"linear solver {chosen!r} cannot be loaded: {error}; {INSTALL[chosen]}") from error
+    return makers[have[-1]]()
 
 
 class Factor:
@@ -537,14 +565,4 @@ def factorize(K: sp.csr_array, solver: str = "auto", *, allow_indefinite: bool =
     NotPositiveDefinite
         K is singular or indefinite; the error names the unknown where it broke down.
     """
-    have = available()
-    if solver not in (*have, "auto"):
-        raise UsageError(f"linear solver {solver!r} is not available; here: auto, {', '.join(have)}")
-    for chosen in have if solver == "auto" else (solver,):
-        try:
-            backend = _backend(chosen)
-            break
-        except (ImportError, OSError) as error:  # the package is there, the library behind it is not
-            if chosen == have[-1] or solver != "auto":
-                raise UsageError(f"linear solver {chosen!r} cannot be loaded: {error}") from error
-    return Factor(K, backend, allow_indefinite)
+    return Factor(K, _backend(solver), allow_indefinite)

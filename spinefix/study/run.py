@@ -18,12 +18,12 @@ from ruamel.yaml import YAML
 
 from spinefix.analysis.solve import solve
 from spinefix.errors import SpinefixError
-from spinefix.fem.linsolve import thread_limit
+from spinefix.fem.linsolve import require, thread_limit
 from spinefix.metrics import Context, Row, evaluate
 from spinefix.metrics.stiffness import work_rotation
 from spinefix.metrics.stress import section_forces
 from spinefix.results import provenance, table
-from spinefix.scenario.build import ArmModel, Specimen, build_arm, build_specimen
+from spinefix.scenario.build import ArmModel, Specimen, build_arm, build_specimen, located
 from spinefix.scenario.schema import plausibility
 from spinefix.study import fields
 from spinefix.study.mesh_error import add_mesh_error
@@ -109,8 +109,15 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     -------
     RunOutcome
         An arm that failed carries its error; the others are complete.
+
+    Raises
+    ------
+    ScenarioError
+        The specimen cannot be built, or the solver that is asked for is not installed; nothing was solved.
     """
     start = time.perf_counter()
+    with located(study, "solver", "linear_solver"):
+        require(study.solver.linear_solver)
     out.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
     steps = len(study.arms) + 2

@@ -183,6 +183,34 @@ def test_a_place_that_cannot_be_written_is_told_without_a_log(capsys, tmp_path):
     assert code == 1 and "Not a directory" in err and str(tmp_path) in err and "unforeseen" not in err
 
 
+@pytest.mark.parametrize("solver", ["pardiso", "cholmod"])
+def test_a_solver_that_is_not_installed_is_one_mistake_before_anything_is_done(capsys, tmp_path, monkeypatch, solver):
+    monkeypatch.setattr("spinefix.fem.linsolve.available", lambda: ("superlu",))
+    scenario = tmp_path / "bench.yaml"
+    text = (ROOT / "scenarios" / "astm_f1717.yaml").read_text()
+    scenario.write_text(f"{text}solver:\n  linear_solver: {solver}\n")
+    line = len(scenario.read_text().splitlines())
+    code, out, err = run(capsys, "run", scenario, "--out", tmp_path / "out")
+    assert code == 2 and out == "" and not (tmp_path / "out").exists()
+    assert err.startswith(f"{scenario}:{line}:18: solver.linear_solver: linear solver {solver!r} is not available here")
+    assert "there are: auto, superlu" in err and f"pip install {INSTALLED_AS[solver]}" in err
+    assert err.count("pip install") == 1
+
+
+INSTALLED_AS = {"pardiso": "pypardiso", "cholmod": '"scikit-sparse<0.5"'}
+
+
+def test_a_solver_whose_library_is_broken_is_told_before_too(capsys, tmp_path, monkeypatch):
+    def broken():
+        raise OSError("libmkl_rt.so: cannot open shared object file")
+
+    monkeypatch.setattr("spinefix.fem.linsolve._load_mkl", broken)
+    monkeypatch.setattr("spinefix.fem.linsolve.available", lambda: ("pardiso", "superlu"))
+    arguments = ["run", ROOT / "scenarios" / "astm_f1717.yaml", "--out", tmp_path / "out"]
+    code, _, err = run(capsys, *arguments, "--set", "solver.linear_solver=pardiso")
+    assert code == 2 and "cannot be loaded: libmkl_rt.so" in err and not (tmp_path / "out").exists()
+
+
 def test_run_of_the_bench_test(capsys, tmp_path):
     """The whole way, on the smallest model there is: solve, tables, report."""
     out = tmp_path / "bench"
