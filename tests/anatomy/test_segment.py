@@ -138,6 +138,13 @@ def test_no_element_is_flat_or_inside_out(n: int) -> None:
     assert min(q.minimum for name, q in quality.items() if ".disc." in name) > 0.5
 
 
+@pytest.mark.parametrize(("name", "size"), [("coarse", 2_000), ("middle", 6_000), ("fine", 30_000)])
+def test_meshes_have_the_promised_size(name: str, size: int) -> None:
+    segment = build_segment(["L3", "L4"], name)
+    assert len(segment.mesh.select("L4", "L3-L4.disc")) == pytest.approx(size, rel=0.07)
+    assert segment.mesh.n_cells == 2 * len(segment.mesh.select("L4")) + len(segment.mesh.select("L3-L4.disc"))
+
+
 def test_every_cell_has_exactly_one_region(whole: Segment) -> None:
     count = np.zeros(whole.mesh.n_cells, int)
     for ids in whole.mesh.cells.values():
