@@ -38,6 +38,10 @@ SHEAR_AXES: dict[Way, tuple[float, float, float]] = {
 """Way in which the upper vertebra is pushed -> unit vector of the force, global."""
 
 
+LEAST = 1e-6
+"""Least moment [N m] or force [N]: far below any test, far above where energies, which go with its square, vanish."""
+
+
 class PureMoment(Spec):
     """A moment on the upper vertebra and nothing else: each level carries the same, so levels can be compared."""
 
@@ -45,7 +49,7 @@ class PureMoment(Spec):
     """Name of the protocol."""
     directions: Annotated[tuple[Motion, ...], Field(min_length=1)] = tuple(MOMENT_AXES)
     """Motions of the upper vertebra; each is a load case of its own."""
-    moment_Nm: Annotated[float, Field(gt=0.0, le=100.0, json_schema_extra={"plausible": [0.5, 15.0]})] = 7.5
+    moment_Nm: Annotated[float, Field(ge=LEAST, le=100.0, json_schema_extra={"plausible": [0.5, 15.0]})] = 7.5
     """Size of the moment; 7.5 is customary for the lumbar spine (Wilke 1998, from memory)."""
 
 
@@ -54,7 +58,7 @@ class Compression(Spec):
 
     kind: Literal["compression"] = "compression"
     """Name of the protocol."""
-    force_N: Annotated[float, Field(gt=0.0, le=10000.0, json_schema_extra={"plausible": [50.0, 2000.0]})] = 400.0
+    force_N: Annotated[float, Field(ge=LEAST, le=10000.0, json_schema_extra={"plausible": [50.0, 2000.0]})] = 400.0
     """Size of the force; a straight force on a whole lumbar spine has no follower path, so keep it moderate."""
 
 
@@ -65,7 +69,7 @@ class Shear(Spec):
     """Name of the protocol."""
     directions: Annotated[tuple[Way, ...], Field(min_length=1)] = ("anterior",)
     """Ways in which the upper vertebra is pushed; each is a load case of its own."""
-    force_N: Annotated[float, Field(gt=0.0, le=5000.0, json_schema_extra={"plausible": [20.0, 500.0]})] = 100.0
+    force_N: Annotated[float, Field(ge=LEAST, le=5000.0, json_schema_extra={"plausible": [20.0, 500.0]})] = 100.0
     """Size of the force."""
 
 

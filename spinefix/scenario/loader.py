@@ -301,7 +301,7 @@ def _message(place: _Place, item: Any, document: _Document) -> tuple[Location, s
         key = context["discriminator"].strip("'")
         return path, f"required key {key!r} is missing", False
     if kind == "string_pattern_mismatch":
-        return path, f"{given!r} is not a name: letters, digits, _ and -, a letter first", False
+        return path, f"{given!r} is not a name, which files get: letters, digits, _ and -, a letter first", False
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
     shown = "" if isinstance(given, Mapping | tuple | list) or kind == "value_error" else f" (given: {given!r})"
     return path, f"{message}{shown}", True

@@ -228,6 +228,7 @@ def inconsistencies(study: Study) -> Iterator[tuple[Location, str]]:
     for name in REFERENCES:
         if name in study.arms and study.arms[name].kind != name:
             yield ("arms", name, "kind"), f"{name!r} is the reference without an implant; give this arm another name"
+    yield from _alike_names(study.arms)
     for part in ("lesions", "arms"):
         for where, value in _walk(getattr(study, part), (part,)):
             yield from _unknown_level(where, value, known)
@@ -262,6 +263,15 @@ def _order(named: tuple[str, ...]) -> Iterator[tuple[Location, str]]:
     places = [cranial_to_caudal.index(level) for level in named]
     if places != list(range(places[0], places[0] + len(places))):
         yield ("segment", "levels"), f"{', '.join(named)} are not consecutive levels from cranial to caudal"
+
+
+def _alike_names(names: Mapping[str, object]) -> Iterator[tuple[Location, str]]:
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.lower(), name)
+        if other != name:
+            why = "their files would be one on disks that know no case; give one another name"
+            yield ("arms", name), f"{name!r} and {other!r} differ only in case: {why}"
 
 
 _LEVEL_KEYS = ("level", "levels", "resect", "between")

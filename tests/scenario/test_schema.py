@@ -128,6 +128,9 @@ def test_moments_by_direction():
         ({"arms": {"a": {"kind": "posterior", "rods": {"material": "cocrr"}}}}, "arms.a.rods.material", "'cocr'"),
         ({"arms": {"a": {"kind": "posterior", "screws": {"interface": "glued"}}}},
          "arms.a.screws.interface", "unknown screw interface"),
+        ({"arms": {"a": {"kind": "posterior", "screws": {"levels": ["L2", "L4"]}}, "A": {"kind": "untreated"}}},
+         "arms.A", "'A' and 'a' differ only in case"),
+        ({"arms": {"Intact": {"kind": "untreated"}}}, "arms.Intact", "'Intact' and 'intact' differ only in case"),
         ({"loads": [{"kind": "pure_moment"}, {"kind": "pure_moment"}]}, "loads[1]", "made twice"),
         ({"loads": [{"kind": "shear", "directions": ["left", "left"]}]}, "loads[0]", "made twice"),
         ({"tissue_overrides": {"cortical": {"E_MPa": 1e6}}}, "tissue_overrides.cortical.E_MPa", "plausible range"),
@@ -143,6 +146,21 @@ def test_inconsistencies_name_their_place(changes, where, what):
     findings = error.value.errors()[0]["ctx"]["error"].findings
     text = {schema.path_text(path): message for path, message in findings}
     assert what in text[where]
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", "../a", "/tmp/a", "a b", "a.b", "-a", "", "ä", "a\n", "a" * 61])
+def test_names_of_arms_are_safe_file_names(name):
+    with pytest.raises(ValidationError, match="arms"):
+        study(arms={name: {"kind": "untreated"}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [("pure_moment", "moment_Nm"), ("compression", "force_N"), ("shear", "force_N")]
+)
+@pytest.mark.parametrize("size", [1e-300, 5e-324, 0.0, -1.0, 1e300, math.inf, math.nan])
+def test_absurd_loads_are_refused(kind, key, size):
+    with pytest.raises(ValidationError, match=f"loads.0.*{key}"):
+        study(loads=[{"kind": kind, key: size}])
 
 
 def test_all_inconsistencies_come_at_once():
