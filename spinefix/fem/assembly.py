@@ -223,7 +223,7 @@ def assemble(
     if pattern is None:
         pattern = build_pattern(len(points), solids, beams, rotation_index)
     data = np.empty((len(pattern.indices), 3, 3))
-    work = [(i, g, kernel_tables(g), *_kernel_elasticity(g)) for i, g in enumerate(solids)]
+    work = [(i, g, kernel_tables(g), *kernel_elasticity(g)) for i, g in enumerate(solids)]
 
     def fill(share: Share) -> None:
         data[pattern.indptr[share.first] : pattern.indptr[share.last]] = 0.0
@@ -245,7 +245,7 @@ def assemble(
     return sp.bsr_array((data, pattern.indices, pattern.indptr), shape=(size, size))
 
 
-def _kernel_elasticity(group: SolidGroup) -> tuple[F64, F64, F64]:
+def kernel_elasticity(group: SolidGroup) -> tuple[F64, F64, F64]:
     """Elasticity as the kernels want it: C (k, 9, 9), and Q (k, 3, 3), kappa (k,) of `add_mean_dilatation`."""
     C = elasticity_tensor(group.D)
     d = np.einsum("nijkk->nij", C)
@@ -304,7 +304,7 @@ def solid_response(points: F64, group: SolidGroup, u: F64, subset: I32 | None = 
     strain, stress, volume, force = np.empty((n, q, 6)), np.empty((n, q, 6)), np.empty((n, q)), np.empty((n, m, 3))
     displacement = kernel_array(u[: len(points)], np.float64)
     status = kernels.solid_response(
-        points, group.conn, _kernel_elasticity(group)[0], group.D, group.d_id, group.scale,
+        points, group.conn, kernel_elasticity(group)[0], group.D, group.d_id, group.scale,
         t.dN, t.w, t.dN0, t.bubble, t.formulation, elements, displacement, strain, stress, volume, force,
     )  # fmt: skip
     raise_bad_element(points, group, status)

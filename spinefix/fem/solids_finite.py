@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinefix.fem.finite import FiniteGroup, FiniteState, assemble_finite, internal_force, strain_energy
+from spinefix.fem.finite import (
+    FiniteGroup,
+    FiniteState,
+    assemble_finite,
+    finite_stress,
+    internal_force,
+    strain_energy,
+)
 from spinefix.fem.items import Configuration, State, Terms
 
 F64 = NDArray[np.float64]
@@ -36,8 +43,8 @@ class FiniteSolids:
         return tuple(group.conn for group in self.groups)
 
     def start(self) -> State:
-        """Virgin state variables of the groups that have some."""
-        return tuple(FiniteState.virgin(g).old for g in self.groups if g.n_state)
+        """Histories of unloaded groups, one after the other."""
+        return tuple(a for g in self.groups for a in FiniteState.virgin(g).history())
 
     def evaluate(self, x: Configuration, time: float, state: State, out: Terms, first: int) -> State:
         """See `spinefix.fem.items.Item.evaluate`."""
@@ -48,7 +55,12 @@ class FiniteSolids:
             internal_force(*where, out.internal, tables=tables, add=True)
         else:
             assemble_finite(*where, out.data, out.internal, tables=tables, add=True)
-        return tuple(s.new for s, g in zip(states, self.groups, strict=True) if g.n_state)
+        return tuple(a for s in states for a in s.history())
+
+    def stress(self, x: Configuration, state: State) -> tuple[F64, ...]:
+        """Return the Cauchy stress (e, q, 6) [MPa] of each group in an accepted configuration."""
+        states = self._states(state)
+        return tuple(finite_stress(self.points, g, x.u, s) for g, s in zip(self.groups, states, strict=True))
 
     def energy(self, x: Configuration, state: State) -> float:
         """Return the strain energy [N mm]; with plasticity, elastic energy plus plastic work."""
@@ -57,9 +69,8 @@ class FiniteSolids:
 
     def _states(self, state: State) -> tuple[FiniteState, ...]:
         """Old states with room for new ones."""
-        given = iter(state)
-        olds = [next(given) if g.n_state else np.zeros((*g.scale.shape, 0)) for g in self.groups]
-        return tuple(FiniteState(old, np.array(old)) for old in olds)
+        history = iter(state)
+        return tuple(FiniteState.take(g, history) for g in self.groups)
 
 
 @dataclass(frozen=True)

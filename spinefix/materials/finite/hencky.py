@@ -64,4 +64,4 @@ def update(
     return 0
 
 
-LAW = FiniteLaw(9, NAME, ("E_MPa", "nu"), row, update)
+LAW = FiniteLaw(9, NAME, ("E_MPa", "nu"), row, update, formulation="enhanced")

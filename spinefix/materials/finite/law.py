@@ -46,6 +46,9 @@ class FiniteLaw:
         first two orthonormal material axes).
     optional : tuple of (str, Value)
         Parameters with a default.
+    formulation : str
+        Of hex8 elements where a material asks for bending (``incompatible``): ``enhanced`` for solids that bend,
+        ``mean_dilatation`` for soft tissue, which is nearly incompressible rather.
     """
 
     code: int
@@ -56,6 +59,7 @@ class FiniteLaw:
     virgin: tuple[float, ...] = ()
     axes: str = "none"
     optional: tuple[tuple[str, Value], ...] = ()
+    formulation: str = "mean_dilatation"
 
     @property
     def n_state(self) -> int:

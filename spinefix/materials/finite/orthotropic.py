@@ -70,4 +70,4 @@ def update(
     return 0
 
 
-LAW = FiniteLaw(2, NAME, PARAMETERS, row, update, axes="frame")
+LAW = FiniteLaw(2, NAME, PARAMETERS, row, update, axes="frame", formulation="enhanced")

@@ -122,4 +122,5 @@ LAW = FiniteLaw(
     update,
     virgin=(1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0),
     optional=(("hardening_MPa", 0.0), ("saturation_MPa", 0.0), ("saturation_rate", 0.0)),
+    formulation="enhanced",
 )

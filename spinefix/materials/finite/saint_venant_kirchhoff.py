@@ -59,4 +59,4 @@ def update(
     return 0
 
 
-LAW = FiniteLaw(1, NAME, ("E_MPa", "nu"), row, update)
+LAW = FiniteLaw(1, NAME, ("E_MPa", "nu"), row, update, formulation="enhanced")
