@@ -68,13 +68,12 @@ def _contents(run: RunFolder) -> dict[str, Any]:
     manifest = run.manifest
     checks, failed = methods.checks_table(run)
     materials, assumed = methods.materials_table(run)
-    arms = manifest.get("arms") or {}
     drawn = list(dict.fromkeys((*run.drawn_directions, *run.directions)))
     return {
         "title": run.title,
         "disclaimer": DISCLAIMER,
-        "created": manifest.get("created", ""),
-        "version": (manifest.get("versions") or {}).get("spinefix", ""),
+        "created": manifest.created,
+        "version": manifest.versions.get("spinefix", ""),
         "arms": methods.arms_table(run),
         "built": methods.built_tables(run),
         "ranking": methods.ranking(run),
@@ -83,14 +82,14 @@ def _contents(run: RunFolder) -> dict[str, Any]:
         "failed_cell": FAILED,
         "checks": checks,
         "failed_checks": failed,
-        "failed_arms": {label(a): str(r["error"]) for a, r in arms.items() if isinstance(r, dict) and r.get("error")},
+        "failed_arms": {label(a): r.reason() for a, r in manifest.arms.items() if r.error},
         "unfinished": sorted({label(r.arm) for r in run.rows if not r.converged}),
-        "warnings": [str(w) for w in manifest.get("warnings") or []],
+        "warnings": manifest.warnings,
         "methods": methods.methods(run),
         "materials": materials,
         "materials_assumed": assumed,
-        "assumed": [str(a) for a in manifest.get("assumed") or []],
-        "sources": [str(s) for s in manifest.get("sources") or []],
+        "assumed": manifest.assumed,
+        "sources": manifest.sources,
         "provenance": _provenance(run),
         "charts": _pictures(run, _chart_names(run)),
         "scenes": _pictures(run, {f"scene_{d}": f"{label(d)}: implants by von Mises stress" for d in drawn}),
@@ -132,14 +131,13 @@ def data_url(path: Path) -> str:
 
 def _provenance(run: RunFolder) -> list[tuple[str, str]]:
     manifest = run.manifest
-    rows = [(str(k), str(v)) for k, v in (manifest.get("versions") or {}).items()]
-    rows += [("commit", str(manifest["commit"]))] if manifest.get("commit") else []
-    rows += [(str(k), str(v)) for k, v in (manifest.get("machine") or {}).items()]
-    if manifest.get("scenario_sha256"):
-        rows.append(("scenario, SHA-256", str(manifest["scenario_sha256"])))
-    for phase, value in (manifest.get("seconds") or {}).items():
+    rows = [*manifest.versions.items()]
+    rows += [("commit", manifest.commit)] if manifest.commit else []
+    rows += [(k, str(v)) for k, v in manifest.machine.items()]
+    rows += [("scenario, SHA-256", manifest.scenario_sha256)] if manifest.scenario_sha256 else []
+    for phase, value in manifest.seconds.items():
         if isinstance(value, dict):
-            rows += [(f"time, {label(str(k))} (all arms)", f"{v:.2f} s") for k, v in value.items()]
+            rows += [(f"time, {label(k)} (all arms)", f"{v:.2f} s") for k, v in value.items()]
         else:
-            rows.append((f"time, {label(str(phase))}", f"{value:.2f} s"))
+            rows.append((f"time, {label(phase)}", f"{value:.2f} s"))
     return rows

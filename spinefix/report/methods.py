@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
-from spinefix.report.tables import Table, number
+from spinefix.report.tables import MISSING, Table, number
+from spinefix.results.manifest import ArmRecord, KindRecord, Manifest
 from spinefix.units import suffix_of
 from spinefix.viz.folder import RunFolder
 from spinefix.viz.style import label
@@ -55,27 +54,24 @@ def methods(run: RunFolder) -> list[str]:
 
 def arms_table(run: RunFolder) -> Table:
     """What each arm is: construct, what was resected, what was built, size of the model."""
-    arms = _dict(run.manifest.get("arms"))
-    specs = _dict(_dict(run.manifest.get("scenario")).get("arms"))
     rows = []
     for arm in run.arms:
-        record, spec = _dict(arms.get(arm)), _dict(specs.get(arm))
-        resected = ", ".join(record.get("resected") or []) or "nothing"
-        elements = ", ".join(f"{v} {k}" for k, v in _dict(record.get("elements")).items())
-        size = f"{record['nodes']} nodes; {elements}" if "nodes" in record else str(record.get("error", ""))
-        rows.append((label(arm), label(str(spec.get("kind", ""))), resected, size))
+        record = run.manifest.arms.get(arm, ArmRecord())
+        kind = run.manifest.scenario.arms.get(arm, KindRecord()).kind
+        elements = ", ".join(f"{v} {k}" for k, v in record.elements.items())
+        size = record.reason() if record.nodes is None else f"{record.nodes} nodes; {elements}"
+        rows.append((label(arm), label(kind), ", ".join(record.resected) or "nothing", size))
     return Table("Arms", ("arm", "construct", "resected", "model"), tuple(rows))
 
 
 def built_tables(run: RunFolder) -> list[Table]:
     """The implants of each arm as they were built: one row per part, one column per measure."""
     tables = []
-    for arm, record in _dict(run.manifest.get("arms")).items():
+    for arm, record in run.manifest.arms.items():
         parts: dict[str, dict[str, float]] = {}
-        for name, value in _dict(_dict(record).get("measures")).items():
+        for name, value in record.measures.items():
             part, _, measure = name.rpartition(".")
-            if _is_number(value):
-                parts.setdefault(part or "construct", {})[measure] = value
+            parts.setdefault(part or "construct", {})[measure] = value
         columns = tuple(dict.fromkeys(m for measures in parts.values() for m in measures))
         rows = tuple((part, *(number(m.get(c, math.nan)) for c in columns)) for part, m in parts.items())
         if rows:
@@ -86,54 +82,55 @@ def built_tables(run: RunFolder) -> list[Table]:
 def checks_table(run: RunFolder) -> tuple[Table, list[str]]:
     """Self-checks of all arms, the worst value of each arm and check, and the names of those that failed."""
     rows, failed = [], []
-    for arm, record in _dict(run.manifest.get("arms")).items():
-        for check in _dict(record).get("checks") or []:
-            name = str(check.get("name", ""))
-            passed = bool(check.get("passed"))
-            if not passed:
-                failed.append(f"{name} of {label(arm)}")
-            value, tolerance = (f"{check[k]:.1e}" if _is_number(check.get(k)) else "–" for k in ("value", "tolerance"))
-            rows.append((label(arm), CHECKS.get(name, label(name)), value, tolerance, "passed" if passed else "FAILED"))
+    for arm, record in run.manifest.arms.items():
+        for check in record.checks:
+            if not check.passed:
+                failed.append(f"{check.name} of {label(arm)}")
+            sizes = (MISSING if x is None else f"{x:.1e}" for x in (check.value, check.tolerance))
+            title = CHECKS.get(check.name, label(check.name))
+            rows.append((label(arm), title, *sizes, "passed" if check.passed else "FAILED"))
     return Table("Self-checks", ("arm", "check", "relative error", "allowed", "result"), tuple(rows), headers=2), failed
 
 
 def materials_table(run: RunFolder) -> tuple[Table, tuple[bool, ...]]:
     """Materials with their constants and sources, and which are assumed."""
     rows, assumed = [], []
-    for entry in run.manifest.get("materials") or []:
-        constants = ", ".join(
-            f"{k} = {v:.4g}"
-            for k, v in entry.items()
-            if _is_number(v) and k not in ("assumed",) and not isinstance(v, bool)
-        )
-        rows.append((str(entry.get("name", "")), str(entry.get("law", "")), constants, str(entry.get("source") or "–")))
-        assumed.append(bool(entry.get("assumed")))
+    for entry in run.manifest.materials:
+        constants = ", ".join(f"{k} = {v:.4g}" for k, v in entry.constants().items())
+        rows.append((entry.name, entry.law, constants, entry.source or MISSING))
+        assumed.append(entry.assumed)
     return Table("Materials", ("material", "law", "constants", "source"), tuple(rows), headers=2), tuple(assumed)
 
 
-def _model(manifest: Mapping[str, Any]) -> str:
-    segment = _dict(manifest.get("segment"))
-    levels = segment.get("levels") or []
-    if not levels:
+def _model(manifest: Manifest) -> str:
+    segment = manifest.segment
+    if not segment.levels:
         return ""
+    elements, nodes = ("?" if n is None else n for n in (segment.elements, segment.nodes))
     return (
-        f"The specimen has the levels {', '.join(map(str, levels))} and is meshed with {segment.get('elements', '?')} "
-        f"hexahedra and {segment.get('nodes', '?')} nodes from one parametric template. All arms share this mesh; "
-        "resection takes named cells away and implants are added, nothing is remeshed."
+        f"The specimen has the levels {', '.join(segment.levels)} and is meshed with {elements} hexahedra and {nodes} "
+        "nodes from one parametric template. All arms share this mesh; resection takes named cells away and implants "
+        "are added, nothing is remeshed."
     )
 
 
-def _lesions(manifest: Mapping[str, Any]) -> list[str]:
+def _lesions(manifest: Manifest) -> list[str]:
     out = []
-    for lesion in _dict(manifest.get("segment")).get("lesions") or []:
-        share, asked = lesion.get("volume_fraction"), lesion.get("volume_fraction_asked")
-        size = f" takes {100.0 * share:.1f} % of the body" if _is_number(share) else ""
-        wish = f" (asked: {100.0 * asked:.1f} %)" if size and _is_number(asked) else ""
-        breach = [label(str(k)) for k, v in _dict(lesion.get("breach")).items() if v]
-        pedicles = [label(str(k)) for k, v in _dict(lesion.get("pedicle")).items() if v]
+    for lesion in manifest.segment.lesions:
+        share, asked = 100.0 * lesion.volume_fraction, 100.0 * lesion.volume_fraction_asked
+        breach = [label(k) for k, v in lesion.breach.items() if v]
+        pedicles = [label(k) for k, v in lesion.pedicle.items() if v]
         more = f", breaches the {' and '.join(breach)} wall" if breach else ""
         more += f", reaches into the {' and '.join(pedicles)} pedicle" if pedicles else ""
-        out.append(f"The {lesion.get('kind', '')} lesion of {lesion.get('level', '?')}{size}{wish}{more}.")
+        out.append(
+            f"The {lesion.kind} lesion of {lesion.level} takes {share:.1f} % of the body (asked: {asked:.1f} %){more}."
+        )
+    for union in manifest.segment.lesion_unions:
+        if union.overlapping:
+            out.append(
+                f"Lesions overlap in {100.0 * union.overlap_fraction:.1f} % of {label(union.part)}; there the greatest "
+                f"loss of stiffness counts. Together they take {100.0 * union.volume_fraction:.1f} % of it."
+            )
     return out
 
 
@@ -142,8 +139,7 @@ def _loads(run: RunFolder) -> str:
     if not moments:
         return ""
     size = " and ".join(f"{m:g}" for m in moments)
-    others = [load for load in run.loads if _is_number(load.get("force_N"))]
-    named = [f"{label(str(load.get('kind', 'force')))} of {load['force_N']:g} N" for load in others]
+    named = [f"{label(load.kind)} of {load.force_N:g} N" for load in run.loads if load.force_N is not None]
     extra = f" Further load cases: {', '.join(named)}." if named else ""
     return (
         f"Pure moments of {size} N·m act on the upper end, which moves as a rigid plate; the lower end is held. "
@@ -151,12 +147,11 @@ def _loads(run: RunFolder) -> str:
     )
 
 
-def _solution(manifest: Mapping[str, Any]) -> str:
-    solvers = [_dict(_dict(a).get("solver")) for a in _dict(manifest.get("arms")).values()]
-    solvers = [s for s in solvers if s]
-    names = sorted({str(s.get("method") or "") for s in solvers} - {""})
+def _solution(manifest: Manifest) -> str:
+    solvers = [arm.solver for arm in manifest.arms.values()]
+    names = sorted({s.method for s in solvers} - {""})
     by = f" by {', '.join(names)}" if names else ""
-    sizes = [int(s["n"]) for s in solvers if _is_number(s.get("n"))]
+    sizes = [s.n for s in solvers if s.n is not None]
     large = f" (up to {max(sizes)} unknowns)" if sizes else ""
     return (
         f"Small-strain, linear static finite elements; each arm is factorized once{by}{large} and solved for all load "
@@ -196,11 +191,3 @@ def _measure(name: str) -> str:
     """``length_mm`` becomes ``length [mm]``."""
     suffix = suffix_of(name)
     return label(name) if suffix is None else f"{label(name.removesuffix(suffix))} [{suffix[1:].replace('deg', '°')}]"
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

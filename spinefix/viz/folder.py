@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spinefix.errors import UsageError
 from spinefix.results import table
+from spinefix.results.manifest import KindRecord, Manifest, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One arm under one load: a line of ``comparison.csv``. Missing numbers are NaN."""
+    """One arm under one load case: a line of ``comparison.csv``. Missing numbers are NaN.
+
+    `direction` is the name of the load case, e.g. ``flexion`` or ``flexion_follower_400N``.
+    """
 
     arm: str
     direction: str
@@ -51,32 +54,25 @@ class RunFolder:
     rows : tuple of Row
     metrics : tuple of Metric
         Only the values at the largest load factor reached.
-    manifest : mapping
-        ``manifest.json`` as it is; empty if absent.
+    manifest : Manifest
+        ``manifest.json``; empty if absent.
     """
 
     path: Path
     rows: tuple[Row, ...]
     metrics: tuple[Metric, ...] = ()
-    manifest: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Manifest = Manifest()
 
     @property
     def title(self) -> str:
         """Title of the scenario, or its name, or the name of the folder."""
-        scenario = self.manifest.get("scenario")
-        nested = scenario if isinstance(scenario, Mapping) else {}
-        for source in (nested, self.manifest):
-            for key in ("title", "name", "scenario_title", "scenario_name"):
-                if isinstance(source.get(key), str) and source[key]:
-                    return str(source[key])
-        return scenario if isinstance(scenario, str) and scenario else self.path.resolve().name
+        scenario, manifest = self.manifest.scenario, self.manifest
+        return scenario.title or scenario.name or manifest.title or manifest.name or self.path.resolve().name
 
     @property
-    def loads(self) -> list[Mapping[str, Any]]:
+    def loads(self) -> tuple[KindRecord, ...]:
         """Load protocols of the scenario as the manifest holds them."""
-        scenario = self.manifest.get("scenario")
-        loads = scenario.get("loads") if isinstance(scenario, Mapping) else None
-        return [load for load in loads or [] if isinstance(load, Mapping)]
+        return self.manifest.scenario.loads
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -115,12 +111,24 @@ class RunFolder:
     def regions(self, arm: str) -> dict[int, str]:
         """Names of the numbers in the cell array ``region_id`` of an arm's fields."""
         fields = self.path / "fields"
-        names = _json(fields / f"regions_{arm}.json") or _json(fields / "regions.json")
-        return {int(k): str(v) for k, v in names.items()}
+        return _names(fields / f"regions_{arm}.json") or _names(fields / "regions.json")
 
     def figure(self, name: str) -> Path:
         """Where the figure `name` is, or would be."""
         return self.path / "figures" / f"{name}.png"
+
+
+COMPARISON = (
+    "arm",
+    "direction",
+    "moment_Nm",
+    "rom_deg",
+    "stiffness_Nm_per_deg",
+    "stiffness_ratio_to_intact",
+    "converged",
+)
+METRICS = ("arm", "direction", "load_factor", "metric", "region", "value", "unit")
+"""Columns that the tables of a run must have."""
 
 
 def read_run(folder: Path | str) -> RunFolder:
@@ -129,58 +137,56 @@ def read_run(folder: Path | str) -> RunFolder:
     Raises
     ------
     UsageError
-        `folder` holds no readable ``comparison.csv``.
+        `folder` holds no ``comparison.csv``, or a table or the manifest is not what a run writes: says file, line and
+        what is expected.
     """
     path = Path(folder)
     comparison = path / "comparison.csv"
     if not comparison.is_file():
         raise UsageError(f"{path}: no comparison.csv here; give the folder that 'spinefix run' wrote")
-    rows = tuple(_row(line, comparison) for line in table.read(comparison))
+    manifest = read_manifest(path / "manifest.json")
+    lines = table.read(comparison, COMPARISON, key=("arm", "direction", "case"))
+    rows = tuple(_row(line) for line in lines)
     path_of_metrics = path / "metrics.csv"
-    metrics = _last([_metric(line) for line in table.read(path_of_metrics)]) if path_of_metrics.is_file() else ()
+    more = table.read(path_of_metrics, METRICS, key=METRICS[:5]) if path_of_metrics.is_file() else []
+    metrics = _last([_metric(line) for line in more])
+    for line in [*lines, *more]:
+        if manifest.arms and line["arm"] not in manifest.arms:
+            raise line.error("arm", f"an arm of manifest.json ({', '.join(manifest.arms)})")
     if not rows and not metrics:  # a study of forces alone has metrics, but no stiffness against a moment
         raise UsageError(f"{comparison}: no rows")
     return RunFolder(
         path=path,
         rows=rows,
         metrics=metrics,
-        manifest=_json(path / "manifest.json"),
+        manifest=manifest,
     )
 
 
-def _number(text: str | None) -> float:
-    try:
-        return float(text) if text else math.nan
-    except ValueError:
-        return math.nan
+def _row(line: table.Line) -> Row:
+    converged = line.flag("converged")
+    return Row(
+        arm=line.word("arm"),
+        direction=line.get("case") or line.word("direction"),
+        moment_Nm=line.number("moment_Nm", needed=True),
+        rom_deg=line.number("rom_deg", needed=converged),
+        stiffness_Nm_per_deg=line.number("stiffness_Nm_per_deg", needed=converged),
+        stiffness_ratio_to_intact=line.number("stiffness_ratio_to_intact"),
+        converged=converged,
+        mesh_error_pct=line.number("mesh_error_pct"),
+        mesh_error_source=line.get("mesh_error_source", ""),
+    )
 
 
-def _row(line: Mapping[str, str], path: Path) -> Row:
-    try:
-        return Row(
-            arm=line["arm"],
-            direction=line["direction"],
-            moment_Nm=_number(line["moment_Nm"]),
-            rom_deg=_number(line["rom_deg"]),
-            stiffness_Nm_per_deg=_number(line["stiffness_Nm_per_deg"]),
-            stiffness_ratio_to_intact=_number(line["stiffness_ratio_to_intact"]),
-            converged=line["converged"].strip().lower() in ("true", "1", "yes"),
-            mesh_error_pct=_number(line.get("mesh_error_pct")),
-            mesh_error_source=line.get("mesh_error_source") or "",
-        )
-    except KeyError as error:
-        raise UsageError(f"{path}: column {error.args[0]!r} is missing") from None
-
-
-def _metric(line: Mapping[str, str]) -> Metric:
+def _metric(line: table.Line) -> Metric:
     return Metric(
-        arm=line.get("arm", ""),
-        direction=line.get("direction", ""),
-        load_factor=_number(line.get("load_factor")),
-        metric=line.get("metric", ""),
-        region=line.get("region", ""),
-        value=_number(line.get("value")),
-        unit=line.get("unit", ""),
+        arm=line.word("arm"),
+        direction=line.word("direction"),
+        load_factor=line.number("load_factor", needed=True),
+        metric=line.word("metric"),
+        region=line.word("region"),
+        value=line.number("value"),
+        unit=line.word("unit"),
     )
 
 
@@ -194,12 +200,14 @@ def _last(metrics: list[Metric]) -> tuple[Metric, ...]:
     return tuple(last.values())
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _names(path: Path) -> dict[int, str]:
+    """Names of region numbers from a JSON object; empty without a file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return {int(k): str(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+    except FileNotFoundError:
         return {}
-    return content if isinstance(content, dict) else {}
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"{path}: expected a JSON object of region numbers and names ({error})") from None
 
 
 def _ordered(names: Iterable[str]) -> tuple[str, ...]:

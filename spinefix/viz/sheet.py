@@ -137,8 +137,8 @@ def _load(run: RunFolder, direction: str) -> str:
     if moment is not None:
         return f"{moment:g} N·m"
     kind = direction.partition("_")[0]
-    forces = [load.get("force_N") for load in run.loads if load.get("kind") == kind]
-    return f"{forces[0]:g} N" if forces and isinstance(forces[0], int | float) else ""
+    forces = [load.force_N for load in run.loads if load.kind == kind]
+    return f"{forces[0]:g} N" if forces and forces[0] is not None else ""
 
 
 def _rounded(value: float) -> str:
