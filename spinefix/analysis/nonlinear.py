@@ -10,7 +10,7 @@ join, layers that can only be pressed let their surfaces part and slide.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -253,6 +253,9 @@ class Structure:
         """
         watch = Stopwatch()
         problem = self.problem(steps)
+        if start is not None:  # loads have no history, and other steps may have had other loads
+            own = start.states[: len(self.items)]
+            start = replace(start, states=(*own, *(item.start() for item in problem.items[len(own) :])))
         watch.lap("build")
         return _follow(self.model, problem, steps, control, start, watch)
 
@@ -307,7 +310,7 @@ def _structure_items(model: Model, extras: Extras, index: I32) -> tuple[Item, ..
 
 
 def finite_groups(model: Model) -> tuple[FiniteGroup, ...]:
-    """Group solids by kind and law: linear laws co-rotational, finite-strain laws with mean dilatation where possible.
+    """Group solids by kind and law: linear laws co-rotational, finite-strain laws as the material and the law ask.
 
     Raises
     ------
@@ -336,8 +339,9 @@ def _group_key(model: Model, i: int, kind: str) -> tuple[str, str]:
     material = model.materials[i]
     law = material.law if material.law in FINITE_LAWS else ""
     if law:
-        wanted = "standard" if material.formulation == "standard" else "mean_dilatation"
-        return law, wanted if kind in FINITE_FORMULATIONS[wanted] else "standard"
+        preferred = {"standard": "standard", "bbar": "mean_dilatation"}
+        wanted = (preferred.get(material.formulation, FINITE_LAWS[law].formulation), "mean_dilatation", "standard")
+        return law, next(w for w in wanted if kind in FINITE_FORMULATIONS[w])
     wanted = "corotational_bbar" if material.formulation == "bbar" else "corotational"
     return law, wanted if kind in FINITE_FORMULATIONS[wanted] else "corotational"
 
@@ -427,10 +431,22 @@ def _loads(model: Model, index: I32, steps: Sequence[Step], extras: Extras) -> l
     unknown = {name for s in steps for name in s.tension} - set(extras.paths)
     if unknown:
         raise UsageError(f"no follower path {sorted(unknown)[0]!r}; known: {', '.join(sorted(extras.paths)) or 'none'}")
+    if any(s.case.follower for s in steps):
+        if not model.guides:
+            raise UsageError("the model has no guides for a follower load")
+        tension = _program(steps, [np.array(s.case.follower) for s in steps])
+        out.append(FollowerLoad("follower load", model.mesh.points, guide_weights(model), tension))
     for name, guides in extras.paths.items():
         tension = _program(steps, [np.array(s.tension.get(name, 0.0)) for s in steps])
         out.append(FollowerLoad(name, model.mesh.points, guides, tension))
     return out
+
+
+def guide_weights(model: Model) -> csr_array:
+    """Return the guides of a model as weighted means of its points, csr (g, n_points)."""
+    row = np.repeat(np.arange(len(model.guides)), [len(g.nodes) for g in model.guides])
+    nodes, weights = (np.concatenate([getattr(g, name) for g in model.guides]) for name in ("nodes", "weights"))
+    return csr_array((weights, (row, nodes)), shape=(len(model.guides), model.mesh.n_points))
 
 
 def _motions(steps: Sequence[Step]) -> tuple[Motion, ...]:

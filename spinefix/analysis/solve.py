@@ -77,6 +77,30 @@ def load_vectors(system: System, cases: Sequence[LoadCase]) -> F64:
             if row < 0:
                 raise ValueError(f"load case {case.name!r}: node {node} has no rotations to carry a moment")
             out[i, n + row] += moment
+        if case.follower:
+            out[i, :n] += follower_forces(system.model, case.follower)
+    return out
+
+
+def follower_forces(model: Model, force: float) -> F64:
+    """Forces (n_points, 3) [N] of a follower load on the structure at rest.
+
+    Raises
+    ------
+    ValueError
+        The model has no guides.
+    """
+    if len(model.guides) < 2:
+        raise ValueError("the model has no guides for a follower load")
+    path = np.array([g.of(model.mesh.points) for g in model.guides])
+    line = np.diff(path, axis=0)
+    pull = force * line / np.linalg.norm(line, axis=1, keepdims=True)
+    at_guides = np.zeros_like(path)
+    at_guides[:-1] += pull
+    at_guides[1:] -= pull
+    out = np.zeros((model.mesh.n_points, 3))
+    for guide, f in zip(model.guides, at_guides, strict=True):
+        out[guide.nodes] += guide.weights[:, None] * f
     return out
 
 

@@ -186,7 +186,7 @@ class Problem:
         out = Terms.zeros(self.pattern, tangent=tangent)
         new = tuple(
             item.evaluate(x, time, state, out, first)
-            for item, state, first in zip(self.items, states, self._first, strict=False)
+            for item, state, first in zip(self.items, states, self._first[:-1], strict=True)
         )
         if not (np.isfinite(out.internal).all() and np.isfinite(out.external).all()):
             raise ConvergenceError("a force is not finite")

@@ -31,4 +31,9 @@ def case_names(load: Spec) -> tuple[str, ...]:
     return tuple(case.name for case in LOADS[type(load)](load, 0))
 
 
-__all__ = ["LOADS", "MOMENT_AXES", "SHEAR_AXES", "Compression", "PureMoment", "Shear", "case_names"]
+def direction_of(case: str) -> str:
+    """Return the direction of a load case, e.g. ``flexion`` of ``flexion_follower_400N``."""
+    return case.partition("_follower_")[0]
+
+
+__all__ = ["LOADS", "MOMENT_AXES", "SHEAR_AXES", "Compression", "PureMoment", "Shear", "case_names", "direction_of"]

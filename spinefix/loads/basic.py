@@ -51,15 +51,20 @@ class PureMoment(Spec):
     """Motions of the upper vertebra; each is a load case of its own."""
     moment_Nm: Annotated[float, Field(ge=LEAST, le=100.0, json_schema_extra={"plausible": [0.5, 15.0]})] = 7.5
     """Size of the moment; 7.5 is customary for the lumbar spine (Wilke 1998, from memory)."""
+    follower_N: Annotated[float, Field(ge=0.0, le=5000.0, json_schema_extra={"plausible": [0.0, 1200.0]})] = 0.0
+    """Follower load: compression along the curve of the vertebral bodies, applied first and kept (Patwardhan 1999);
+    nonlinear analysis only."""
 
 
 class Compression(Spec):
-    """An axial force on the upper vertebra, straight down."""
+    """Compression: an axial force on the upper vertebra, straight down or along the curve of the vertebral bodies."""
 
     kind: Literal["compression"] = "compression"
     """Name of the protocol."""
     force_N: Annotated[float, Field(ge=LEAST, le=10000.0, json_schema_extra={"plausible": [50.0, 2000.0]})] = 400.0
-    """Size of the force; a straight force on a whole lumbar spine has no follower path, so keep it moderate."""
+    """Size of the force; straight down it bends a whole lumbar spine, which without muscles gives way at some 100 N."""
+    path: Literal["straight", "follower"] = "straight"
+    """Straight down on the reference point, or a follower load through the bodies."""
 
 
 class Shear(Spec):
@@ -74,13 +79,19 @@ class Shear(Spec):
 
 
 def build_pure_moment(spec: PureMoment, reference: int) -> tuple[LoadCase, ...]:
-    """Return one case per direction, named after it."""
+    """Return one case per direction, named after it, e.g. ``flexion`` or ``flexion_follower_400N``."""
     size = to_internal("moment_Nm", spec.moment_Nm)
-    return tuple(LoadCase(d, moments={reference: size * _vector(MOMENT_AXES[d])}) for d in spec.directions)
+    more = f"_follower_{spec.follower_N:g}N".replace(".", "p") if spec.follower_N else ""
+    return tuple(
+        LoadCase(d + more, moments={reference: size * _vector(MOMENT_AXES[d])}, follower=spec.follower_N)
+        for d in spec.directions
+    )
 
 
 def build_compression(spec: Compression, reference: int) -> tuple[LoadCase, ...]:
-    """Return the one case ``compression``."""
+    """Return the one case ``compression`` or ``compression_follower``."""
+    if spec.path == "follower":
+        return (LoadCase("compression_follower", follower=spec.force_N),)
     return (LoadCase("compression", forces={reference: spec.force_N * _vector((0.0, 0.0, -1.0))}),)
 
 

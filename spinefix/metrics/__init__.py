@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from spinefix.metrics.bench_test import f1717
 from spinefix.metrics.canal import canal
+from spinefix.metrics.catalogue import PLACES, QUANTITIES
 from spinefix.metrics.context import Context, Row
 from spinefix.metrics.load_sharing import load_sharing
 from spinefix.metrics.stiffness import axial, rom
@@ -20,9 +21,9 @@ METRICS: tuple[Callable[[Context, str], Iterator[Row]], ...] = (
     canal,
     f1717,
 )
-"""All metrics; adding one is a function in a file of this package and a line here."""
+"""All metrics; to add one: a function in a file of this package, a line here, one in `QUANTITIES` for each name."""
 
-__all__ = ["METRICS", "Context", "Row", "evaluate"]
+__all__ = ["METRICS", "PLACES", "QUANTITIES", "Context", "Row", "evaluate"]
 
 
 def evaluate(ctx: Context, case: str) -> list[Row]:

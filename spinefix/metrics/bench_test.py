@@ -19,7 +19,7 @@ def f1717(ctx: Context, case: str) -> Iterator[Row]:
     standard rods at 76 mm active length (Foltz MH et al., Spine 2019;44(18):1270-1278, Table 3); their rods are not
     described in full, so it is a neighbour to look at and not a pass mark.
     """
-    mesh = ctx.system.model.mesh
+    mesh = ctx.model.mesh
     rods = [name for name in ("implant.rod.left", "implant.rod.right") if name in mesh.cells]
     if not (ctx.segment.hinged and len(rods) == 2 and case == "compression"):
         return
@@ -44,6 +44,6 @@ def f1717(ctx: Context, case: str) -> Iterator[Row]:
 
 def beam(ctx: Context, region: str) -> tuple[Section, Material]:
     """Section and material of a beam region, by its first element."""
-    model = ctx.system.model
+    model = ctx.model
     cell = int(model.mesh.select(region)[0])
     return model.sections[model.section_id[cell]], model.materials[model.material_id[cell]]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from spinefix.metrics.context import Context, Row
-from spinefix.metrics.motion import best_fit_rotation
 
 STRIP = 0.25
 """Half width of the mid-sagittal strip where the canal depth is read, as a share of the canal width. A choice made
@@ -21,22 +20,18 @@ def canal(ctx: Context, case: str) -> Iterator[Row]:
     canal) and positive towards the canal [mm]. The narrowing is that of the mid-sagittal depth between the wall and
     the roof of the canal, as a share of the depth before loading [%].
     """
-    mesh = ctx.system.model.mesh
-    u = ctx.solution.displacement(case)
+    mesh = ctx.model.mesh
     for level in ctx.diseased:
         if level in ctx.resected or f"{level}.posterior_wall" not in mesh.nodes:
             continue
         frame = ctx.segment.vertebrae[level].frame
         arch = mesh.cell_nodes(mesh.select(f"{level}.lamina", f"{level}.pars"))
         weight = ctx.nodal_volume[arch]
-        shift, theta = best_fit_rotation(mesh.points[arch], u[arch], weight)
-        centre = weight @ mesh.points[arch] / weight.sum()
         wall = mesh.nodes[f"{level}.posterior_wall"]
         roof = mesh.nodes[f"{level}.canal_roof"]
         own = {}
         for name, nodes in (("wall", wall), ("roof", roof)):
-            rigid = shift + np.cross(theta, mesh.points[nodes] - centre)
-            own[name] = ((u[nodes] - rigid) @ frame.axes)[:, 0]
+            own[name] = (ctx.response.deformation(case, nodes, arch, weight) @ frame.axes)[:, 0]
         yield Row(case, "posterior_wall_displacement", level, float(-own["wall"].min()), "mm")
         local = {"wall": frame.to_local(mesh.points[wall]), "roof": frame.to_local(mesh.points[roof])}
         half = STRIP * ctx.segment.vertebrae[level].dimensions["SCW"]

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spinefix.analysis.system import System
-from spinefix.anatomy.segment import Segment
+from spinefix.analysis.response import Response
+from spinefix.anatomy.segment import Frame, Segment
 from spinefix.fem import beams, recover
+from spinefix.fem.beams import BeamGroup
 from spinefix.mesh.core import F64, I32
-from spinefix.model.core import LoadCase
-from spinefix.results.solution import Solution
+from spinefix.model.core import LoadCase, Model
 
 
 class Row(NamedTuple):
@@ -25,6 +25,7 @@ class Row(NamedTuple):
     region: str
     value: float
     unit: str
+    load_factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,15 @@ class BeamField:
     von_mises : (b, 2) float64 [MPa]
         Outer-fibre von Mises stress at both ends.
     length : (b,) float64 [mm]
+    axes : (b, 3, 3) float64
+        Local axes in rows.
     """
 
     cells: I32
     forces: F64
     von_mises: F64
     length: F64
+    axes: F64
 
 
 @dataclass
@@ -75,8 +79,9 @@ class Context:
 
     Parameters
     ----------
-    system, solution, segment
-        `segment` is the anatomy before resection: frames and landmarks; its node ids are those of the model.
+    response : Response
+    segment : Segment
+        The anatomy before resection: frames and landmarks; its node ids are those of the model.
     reference : int
         Node id of the loaded reference point.
     cases : mapping, load case name -> LoadCase
@@ -87,8 +92,7 @@ class Context:
         What metrics find once per arm (rows of regions).
     """
 
-    system: System
-    solution: Solution
+    response: Response
     segment: Segment
     reference: int
     cases: Mapping[str, LoadCase]
@@ -98,40 +102,47 @@ class Context:
     _solid: dict[str, tuple[SolidField, ...]] = field(default_factory=dict, repr=False)
     _beam: dict[str, tuple[BeamField, ...]] = field(default_factory=dict, repr=False)
 
-    def mirror_of(self, case: str) -> str | None:
-        """An earlier case with exactly the opposite loads, whose linear answer is the opposite one; None without."""
-        cases = list(self.solution.cases)
-        i = cases.index(case)
-        for j in range(i):
-            if np.array_equal(self.solution.loads[j], -self.solution.loads[i]):
-                return str(cases[j])
-        return None
+    @property
+    def model(self) -> Model:
+        """The model that was solved."""
+        return self.response.model
+
+    @property
+    def beam_groups(self) -> tuple[BeamGroup, ...]:
+        """Groups of beams."""
+        return self.response.beam_groups
+
+    def level_nodes(self, level: str) -> I32:
+        """Nodes of what is left of a vertebra."""
+        known = self.cache.setdefault("level_nodes", {})
+        if level not in known:
+            known[level] = self.model.mesh.cell_nodes(self.model.mesh.select(level))
+        return np.asarray(known[level])
+
+    def carried(self, level: str, case: str) -> Frame:
+        """Anatomical frame of a vertebra where it has gone."""
+        frame, nodes = self.segment.vertebrae[level].frame, self.level_nodes(level)
+        return Frame(*self.response.carry(case, frame.origin, frame.axes, nodes, self.nodal_volume[nodes]))
 
     def solid_fields(self, case: str) -> tuple[SolidField, ...]:
         """Stresses of all solid groups in `case`."""
         if case not in self._solid:
-            points = self.system.model.mesh.points
-            u = self.solution.displacement(case)
-            self._solid[case] = tuple(
-                SolidField(g.cells, recover.stress(points, g, u), v)
-                for g, v in zip(self.system.solids, self._volumes, strict=True)
-            )
+            found = zip(self.response.solid_cells, self.response.stress(case), self.response.volumes(), strict=True)
+            self._solid[case] = tuple(SolidField(*of) for of in found)
         return self._solid[case]
 
     def beam_fields(self, case: str) -> tuple[BeamField, ...]:
         """Section forces of all beam groups in `case`."""
         if case not in self._beam:
-            model = self.system.model
-            u = self.solution.blocks(case)
+            model = self.model
             out = []
-            for g in self.system.beams:
-                forces = beams.beam_end_forces(model.mesh.points, g, self.solution.rotation_index, u)
+            for g, (forces, axes) in zip(self.beam_groups, self.response.beam_forces(case), strict=True):
                 sections = [model.sections[i] for i in model.section_id[g.cells]]
                 extent_y = np.array([s.extent_y for s in sections])
                 extent_z = np.array([s.extent_z for s in sections])
                 circular = np.array([s.round for s in sections])
                 stress = beams.beam_stress(forces, g, extent_y, extent_z, circular)
-                out.append(BeamField(g.cells, forces, stress, beams.beam_lengths(model.mesh.points, g)))
+                out.append(BeamField(g.cells, forces, stress, beams.beam_lengths(model.mesh.points, g), axes))
             self._beam[case] = tuple(out)
         return self._beam[case]
 
@@ -139,17 +150,19 @@ class Context:
         """Drop the recovered stresses of `case` to save memory."""
         self._solid.pop(case, None)
         self._beam.pop(case, None)
-
-    @cached_property
-    def _volumes(self) -> tuple[F64, ...]:
-        points = self.system.model.mesh.points
-        return tuple(recover.volumes(points, g) for g in self.system.solids)
+        self.response.forget(case)
 
     @cached_property
     def nodal_volume(self) -> F64:
         """Volume lumped to the nodes (n_points,) [mm^3]."""
-        out = np.zeros(self.system.model.mesh.n_points)
-        for g, v in zip(self.system.solids, self._volumes, strict=True):
-            share = np.repeat(v.sum(axis=1) / g.conn.shape[1], g.conn.shape[1])
-            np.add.at(out, g.conn.ravel(), share)
+        mesh = self.model.mesh
+        of_cell = np.zeros(mesh.n_cells)
+        for cells, v in zip(self.response.solid_cells, self.response.volumes(), strict=True):
+            of_cell[cells] = v.sum(axis=1)
+        out = np.zeros(mesh.n_points)
+        offset = 0
+        for block in mesh.blocks:
+            corners = block.conn.shape[1]
+            np.add.at(out, block.conn.ravel(), np.repeat(of_cell[offset : offset + len(block)] / corners, corners))
+            offset += len(block)
         return out

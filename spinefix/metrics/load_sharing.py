@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from spinefix.fem import assembly
-from spinefix.fem.links import EmbeddedLinks, SurfaceLinks
 from spinefix.mesh.core import F64, I32, Bool
 from spinefix.metrics.context import Context, Row
 from spinefix.metrics.stress import POSTERIOR
@@ -38,11 +36,22 @@ def part_of(name: str) -> str:
 
 def cell_parts(ctx: Context) -> I32:
     """Index into `PARTS` of every cell, (n_cells,) int32."""
-    mesh = ctx.system.model.mesh
+    mesh = ctx.model.mesh
     out = np.zeros(mesh.n_cells, np.int32)
     for name, cells in mesh.cells.items():
         out[cells] = PARTS.index(part_of(name))
     return out
+
+
+def crossing_cells(ctx: Context, above: Bool) -> I32:
+    """Solid elements with nodes on both sides of a cut."""
+    out, offset = [], 0
+    for block in ctx.model.mesh.blocks:
+        if block.kind != "beam2":
+            side = above[block.conn]
+            out.append(offset + np.flatnonzero(side.any(axis=1) & ~side.all(axis=1)))
+        offset += len(block)
+    return np.concatenate(out).astype(np.int32)
 
 
 def resultant(nodes: I32, points: F64, force: F64, moment: F64, above: Bool, centre: F64) -> F64:
@@ -69,50 +78,37 @@ def section_forces(ctx: Context, case: str, level: str) -> dict[str, F64]:
     Parameters
     ----------
     level : str
-        The cut is the plane x-y of this vertebra's anatomical frame, the moment is taken about its origin.
+        The cut is the plane x-y of this vertebra's anatomical frame at rest, the moment is taken about its origin.
 
     Returns
     -------
     dict, part -> (6,) float64 [N, N mm], in the vertebra's frame
     """
-    model = ctx.system.model
-    points = model.mesh.points
+    model = ctx.model
     frame = ctx.segment.vertebrae[level].frame
-    above = frame.to_local(points)[:, 2] > 0.0
+    above = frame.to_local(model.mesh.points)[:, 2] > 0.0
+    points = ctx.response.positions(case)
+    nodes = np.arange(len(points), dtype=np.int32)
     part = cell_parts(ctx)
     total = {p: np.zeros(6) for p in PARTS}
-    u = ctx.solution.displacement(case)
-    for group in ctx.system.solids:
-        side = above[group.conn]
-        cross = np.flatnonzero(side.any(axis=1) & ~side.all(axis=1)).astype(np.int32)
-        if not len(cross):
-            continue
-        force = assembly.element_forces(points, group, u, cross)
-        for p in np.unique(part[group.cells[cross]]):
-            mine = part[group.cells[cross]] == p
-            nodes = group.conn[cross[mine]].ravel()
-            f = force[mine].reshape(-1, 3)
-            total[PARTS[p]] += resultant(nodes, points[nodes], f, np.zeros_like(f), above, frame.origin)
-    for beam, found in zip(ctx.system.beams, ctx.beam_fields(case), strict=True):
+    frame = ctx.carried(level, case)
+    crossing = crossing_cells(ctx, above)
+    for p in np.unique(part[crossing]):
+        f = ctx.response.solid_forces(case, crossing[part[crossing] == p])
+        total[PARTS[p]] += resultant(nodes, points, f, np.zeros_like(f), above, frame.origin)
+    for beam, found in zip(ctx.beam_groups, ctx.beam_fields(case), strict=True):
         side = above[beam.conn]
         for k in np.flatnonzero(side.any(axis=1) & ~side.all(axis=1)):
             # Section forces act on the part before the section: on the first node with the opposite sign.
-            f = np.array([-1.0, 1.0])[:, None, None] * (found.forces[k].reshape(2, 2, 3) @ beam.axes[k])
-            nodes = beam.conn[k]
+            f = np.array([-1.0, 1.0])[:, None, None] * (found.forces[k].reshape(2, 2, 3) @ found.axes[k])
+            ends = beam.conn[k]
             name = PARTS[part[beam.cells[k]]]
-            total[name] += resultant(nodes, points[nodes], f[:, 0], f[:, 1], above, frame.origin)
-    blocks = ctx.solution.blocks(case)
+            total[name] += resultant(ends, points[ends], f[:, 0], f[:, 1], above, frame.origin)
     n = len(points)
-    nodes = np.arange(n, dtype=np.int32)
-    rotational = np.flatnonzero(ctx.solution.rotation_index >= 0)
-    held = {name: np.zeros(blocks.size) for name in ("screws", "facet_joints", "ligaments")}
-    for rows in ctx.system.links:
-        kind = {EmbeddedLinks: "screws", SurfaceLinks: "facet_joints"}.get(type(rows), "ligaments")
-        held[kind] += rows.nodal_forces(blocks.ravel())
-    for name, flat in held.items():
-        f = flat.reshape(-1, 3)
+    rotational = model.rotational_nodes()
+    for name, f in ctx.response.interface_forces(case).items():
         moment = np.zeros((n, 3))
-        moment[rotational] = f[n + ctx.solution.rotation_index[rotational]]
+        moment[rotational] = f[n:]
         total[name] += resultant(nodes, points, f[:n], moment, above, frame.origin)
     rotate = frame.axes.T
     return {p: np.concatenate([rotate @ v[:3], rotate @ v[3:]]) for p, v in total.items()}
@@ -129,7 +125,7 @@ def load_sharing(ctx: Context, case: str) -> Iterator[Row]:
     force = load.forces.get(ctx.reference, np.zeros(3))
     for level in ctx.diseased:
         parts = section_forces(ctx, case, level)
-        axes = ctx.segment.vertebrae[level].frame.axes
+        axes = ctx.carried(level, case).axes
         whole = np.sum(list(parts.values()), axis=0)
         largest = max(np.abs(v).max() for v in parts.values())
         for name, v in parts.items():
@@ -141,7 +137,7 @@ def load_sharing(ctx: Context, case: str) -> Iterator[Row]:
                 yield Row(case, "section_moment", f"{level}.{name}", to_surface("_Nm", float(v[3:] @ axis)), "Nm")
                 share = 100.0 * float(v[3:] @ axis) / float(whole[3:] @ axis)
                 yield Row(case, "load_share_moment", f"{level}.{name}", share, "%")
-            if np.any(force):
-                axis = axes.T @ force / np.linalg.norm(force)
+            if np.any(force) or (load.follower and not np.any(moment)):
+                axis = axes.T @ force / np.linalg.norm(force) if np.any(force) else np.array([0.0, 0.0, -1.0])
                 share = 100.0 * float(v[:3] @ axis) / float(whole[:3] @ axis)
                 yield Row(case, "load_share_force", f"{level}.{name}", share, "%")

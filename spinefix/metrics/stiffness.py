@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from spinefix.mesh.core import F64
 from spinefix.metrics.context import Context, Row
-from spinefix.metrics.motion import best_fit_rotation, relative_rotation
+from spinefix.model.core import Guide
 from spinefix.units import to_surface
 
 
 def work_rotation(ctx: Context, case: str) -> tuple[float, float]:
-    """Moment [N mm] and the rotation [rad] about its own axis at the loaded reference point.
+    """Moment [N mm] and the rotation [rad] about its own axis at the loaded reference point, since the preload.
 
-    This rotation is conjugate to the moment, so that moment / rotation is the secant stiffness of the whole segment
-    and obeys the theorem that an added elastic part never adds compliance.
+    In a linear solution this rotation is conjugate to the moment, so that moment / rotation is the secant stiffness of
+    the whole segment and obeys the theorem that an added elastic part never adds compliance.
     """
     moment = ctx.cases[case].moments.get(ctx.reference, np.zeros(3))
     size = float(np.linalg.norm(moment))
     if size == 0.0:
         return 0.0, float("nan")
-    return size, float(ctx.solution.rotation(case, ctx.reference) @ moment / size)
+    return size, float(ctx.response.turn(case, ctx.reference) @ moment / size)
 
 
 def vertebral_motion(ctx: Context, level: str, case: str) -> F64:
     """Rotation vector (3,) [rad] of the best-fit rigid motion of what is left of a vertebra, volume-weighted."""
-    mesh = ctx.system.model.mesh
-    known = ctx.cache.setdefault("level_nodes", {})
-    if level not in known:
-        known[level] = mesh.cell_nodes(mesh.select(level))
-    nodes = known[level]
-    u = ctx.solution.displacement(case)
-    return best_fit_rotation(mesh.points[nodes], u[nodes], ctx.nodal_volume[nodes])[1]
+    nodes = ctx.level_nodes(level)
+    return ctx.response.rotation(case, nodes, ctx.nodal_volume[nodes])
+
+
+def relative_rotation(ctx: Context, motion: Mapping[str, F64], upper: str, lower: str) -> F64:
+    """Rotation (3,) [rad] of a vertebra relative to a lower one, in the anatomical axes of the lower one."""
+    return np.asarray(ctx.segment.vertebrae[lower].frame.axes.T @ ctx.response.relative(motion[upper], motion[lower]))
 
 
 def rom(ctx: Context, case: str) -> Iterator[Row]:
     """ROM of the whole segment and of each level, signed components in the lower vertebra's anatomical frame."""
     moment, rotation = work_rotation(ctx, case)
     if moment:
+        yield from moment_rotation_curve(ctx, case, moment)
         yield Row(case, "rom", "whole", to_surface("_deg", rotation), "deg")
         yield Row(case, "secant_stiffness", "whole", to_surface("_Nm_per_deg", moment / rotation), "Nm/deg")
     motion = {v: vertebral_motion(ctx, v, case) for v in ctx.segment.levels if v not in ctx.resected}
@@ -47,20 +48,31 @@ def rom(ctx: Context, case: str) -> Iterator[Row]:
     # The loose arch of a resected vertebra is not a level that moves: neighbours are then measured across the gap.
     standing = [level for level in ctx.segment.levels if level not in ctx.resected]
     for upper, lower in zip(standing[:-1], standing[1:], strict=True):
-        axes = ctx.segment.vertebrae[lower].frame.axes
-        rotation_local = relative_rotation(motion[upper], motion[lower], axes)
-        for component, value in zip("xyz", rotation_local, strict=True):
+        turn = relative_rotation(ctx, motion, upper, lower)
+        for component, value in zip("xyz", turn, strict=True):
             yield Row(case, f"rotation_{component}", f"{upper}-{lower}", to_surface("_deg", float(value)), "deg")
         if axis is not None and np.any(axis):
             main = int(np.argmax(np.abs(axis)))
-            value = float(rotation_local[main] * np.sign(axis[main]))
+            value = float(turn[main] * np.sign(axis[main]))
             yield Row(case, "rom_level", f"{upper}-{lower}", to_surface("_deg", value), "deg")
     if axis is not None and np.any(axis):
         for upper, lower in bridged(ctx):
-            turn = relative_rotation(motion[upper], motion[lower], ctx.segment.vertebrae[lower].frame.axes)
+            turn = relative_rotation(ctx, motion, upper, lower)
             main = int(np.argmax(np.abs(axis)))
             value = float(turn[main] * np.sign(axis[main]))
             yield Row(case, "rom_bridged", f"{upper}-{lower}", to_surface("_deg", value), "deg")
+
+
+def moment_rotation_curve(ctx: Context, case: str, moment: float, *, last: bool = False) -> Iterator[Row]:
+    """ROM and secant stiffness at the smaller load factors at which a nonlinear solution is kept, and at the `last`."""
+    factors, u = ctx.response.path(case)
+    row = ctx.model.mesh.n_points + int(np.searchsorted(ctx.model.rotational_nodes(), ctx.reference))
+    axis = ctx.cases[case].moments[ctx.reference] / moment
+    stop = len(factors) if last else -1
+    for factor, turn in zip(factors[:stop], u[:stop, row] @ axis, strict=True):
+        yield Row(case, "rom", "whole", to_surface("_deg", float(turn)), "deg", float(factor))
+        secant = to_surface("_Nm_per_deg", factor * moment / float(turn))
+        yield Row(case, "secant_stiffness", "whole", secant, "Nm/deg", float(factor))
 
 
 def bridged(ctx: Context) -> list[tuple[str, str]]:
@@ -79,12 +91,32 @@ def bridged(ctx: Context) -> list[tuple[str, str]]:
 
 
 def axial(ctx: Context, case: str) -> Iterator[Row]:
-    """Stiffness against a force: force over the displacement of the reference point along it [N/mm]."""
-    force = ctx.cases[case].forces.get(ctx.reference)
-    if force is None or not np.any(force):
+    """Stiffness against a force [N/mm]: force over the displacement of the reference point along it.
+
+    Against a follower load: force over the shortening of its path, which does its work.
+    """
+    load = ctx.cases[case]
+    force = load.forces.get(ctx.reference, np.zeros(3))
+    if np.any(force):
+        size = float(np.linalg.norm(force))
+        along = float(ctx.response.shift(case, ctx.reference) @ force / size)
+        name = "axial_stiffness" if case.startswith("compression") else "force_stiffness"
+    elif load.follower and not load.moments:
+        points, guides = ctx.model.mesh.points, ctx.model.guides
+        size, name = load.follower, "axial_stiffness"
+        along = path_shortening(points, ctx.response.displacement(case), guides, finite=ctx.response.finite)
+    else:
         return
-    size = float(np.linalg.norm(force))
-    along = float(ctx.solution.displacement(case)[ctx.reference] @ force / size)
-    name = "axial_stiffness" if case.startswith("compression") else "force_stiffness"
     yield Row(case, name, "whole", size / along, "N/mm")
     yield Row(case, "displacement", "whole", along, "mm")
+
+
+def path_shortening(points: F64, u: F64, guides: Sequence[Guide], *, finite: bool) -> float:
+    """Loss of length [mm] of the path through the guides; to first order unless `finite`."""
+    path = np.array([g.of(points) for g in guides])
+    line = np.diff(path, axis=0)
+    length = np.linalg.norm(line, axis=1)
+    moved = np.diff(np.array([g.of(u) for g in guides]), axis=0)
+    if finite:
+        return float((length - np.linalg.norm(line + moved, axis=1)).sum())
+    return float(-((line * moved).sum(axis=1) / length).sum())

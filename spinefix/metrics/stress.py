@@ -26,7 +26,7 @@ POSTERIOR = ("pedicle", "lamina", "pars", "articular", "transverse", "spinous")
 
 def region_cells(ctx: Context) -> dict[str, I32]:
     """Regions whose stresses are reported, name -> sorted cell ids; only those that exist in this arm."""
-    mesh = ctx.system.model.mesh
+    mesh = ctx.model.mesh
     names = list(mesh.cells)
     wanted: dict[str, list[str]] = {}
     for name in names:
@@ -48,13 +48,12 @@ def rows_of_regions(ctx: Context) -> dict[str, tuple[list[I32], list[I32]]]:
     """Rows of every reported region in the solid groups and in the beam groups; found once per arm."""
     table = ctx.cache.get("rows_of_regions")
     if table is None:
-        system = ctx.system
-        row = np.full(system.model.mesh.n_cells, -1, np.int32)
-        owner = np.full(system.model.mesh.n_cells, -1, np.int32)
-        groups = [*(g.cells for g in system.solids), *(g.cells for g in system.beams)]
+        row = np.full(ctx.model.mesh.n_cells, -1, np.int32)
+        owner = np.full(ctx.model.mesh.n_cells, -1, np.int32)
+        groups = [*ctx.response.solid_cells, *(g.cells for g in ctx.beam_groups)]
         for i, cells in enumerate(groups):
             row[cells], owner[cells] = np.arange(len(cells)), i
-        n = len(system.solids)
+        n = len(ctx.response.solid_cells)
         table = {}
         for name, cells in region_cells(ctx).items():
             hits = [row[cells[owner[cells] == i]] for i in range(len(groups))]
@@ -73,7 +72,7 @@ def gather(ctx: Context, case: str, rows: tuple[list[I32], list[I32]]) -> tuple[
     for f, hit in zip(ctx.solid_fields(case), rows[0], strict=True):
         values.append(f.von_mises[hit].ravel())
         weights.append(f.volume[hit].ravel())
-    model = ctx.system.model
+    model = ctx.model
     for b, hit in zip(ctx.beam_fields(case), rows[1], strict=True):
         area = np.array([model.sections[i].area for i in model.section_id[b.cells[hit]]])
         values.append(b.von_mises[hit].ravel())
@@ -88,7 +87,7 @@ def von_mises(ctx: Context, case: str) -> Iterator[Row]:
     Opposite loads give opposite stresses, hence the same von Mises stress, which is then taken over.
     """
     done: dict[str, list[tuple[str, float, float]]] = ctx.cache.setdefault("von_mises", {})
-    mirror = ctx.mirror_of(case)
+    mirror = ctx.response.opposite(case)
     if mirror not in done:
         done[case] = [(name, *extremes(ctx, case, rows)) for name, rows in rows_of_regions(ctx).items()]
     for name, largest, percentile in done[case if case in done else str(mirror)]:
@@ -104,8 +103,8 @@ def extremes(ctx: Context, case: str, rows: tuple[list[I32], list[I32]]) -> tupl
 
 def beam_regions(ctx: Context) -> dict[str, I32]:
     """Beam regions by name (rods, screws, plate), each in element order along the beam; none of their parts."""
-    mesh = ctx.system.model.mesh
-    beams = np.concatenate([g.cells for g in ctx.system.beams]) if ctx.system.beams else np.zeros(0, np.int32)
+    mesh = ctx.model.mesh
+    beams = np.concatenate([g.cells for g in ctx.beam_groups]) if ctx.beam_groups else np.zeros(0, np.int32)
     whole = {k: v for k, v in mesh.cells.items() if k.rpartition(".")[0] not in mesh.cells}
     return {k: v for k, v in whole.items() if k.startswith("implant.") and len(v) and np.isin(v, beams).all()}
 

@@ -231,6 +231,25 @@ class Support:
     rotations: tuple[bool, bool, bool] = (False, False, False)
 
 
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """A point that a follower load runs through: a weighted mean of nodes.
+
+    Parameters
+    ----------
+    nodes : (k,) int32
+    weights : (k,) float64
+        Their sum is 1.
+    """
+
+    nodes: I32
+    weights: F64
+
+    def of(self, values: F64) -> F64:
+        """Return the weighted mean (...) of nodal values (n_points, ...)."""
+        return np.asarray(self.weights @ values[self.nodes])
+
+
 @dataclass(frozen=True)
 class Model:
     """A complete structural model.
@@ -252,6 +271,8 @@ class Model:
         round sections.
     point_springs, surface_springs, embeddings, ties, couplings, supports
         Interfaces and boundary conditions, data only.
+    guides : tuple of Guide
+        Of the follower load, from one end of its path to the other.
     sources : tuple of str
         Citations of all that was used.
     """
@@ -270,6 +291,7 @@ class Model:
     ties: tuple[Tie, ...] = ()
     couplings: tuple[Coupling, ...] = ()
     supports: tuple[Support, ...] = ()
+    guides: tuple[Guide, ...] = ()
     sources: tuple[str, ...] = ()
 
     def rotational_nodes(self) -> I32:
@@ -289,8 +311,12 @@ class LoadCase:
         E.g. ``flexion``.
     forces : mapping, node id -> (3,) float64 [N]
     moments : mapping, node id -> (3,) float64 [N mm]
+    follower : float [N]
+        Compressive force along the model's `guides`, applied before everything else and kept. In linear analysis it
+        keeps the direction of the path at rest.
     """
 
     name: str
     forces: Mapping[int, F64] = field(default_factory=dict)
     moments: Mapping[int, F64] = field(default_factory=dict)
+    follower: float = 0.0

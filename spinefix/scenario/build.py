@@ -11,6 +11,7 @@ import numpy as np
 
 from spinefix.anatomy.blocks import build_f1717_blocks
 from spinefix.anatomy.builder import build_segment
+from spinefix.anatomy.follower import build_guides
 from spinefix.anatomy.segment import Segment
 from spinefix.errors import ScenarioError, UsageError, under
 from spinefix.implants import CONSTRUCTS, BuildResult
@@ -19,7 +20,7 @@ from spinefix.library import devices, reader
 from spinefix.library.tissues import materials, of_region
 from spinefix.loads import LOADS
 from spinefix.mesh.core import I32, Mesh, keep_cells, merge
-from spinefix.model.core import Coupling, Embedding, LoadCase, Material, Model, PointSprings, Support, Tie
+from spinefix.model.core import Coupling, Embedding, Guide, LoadCase, Material, Model, PointSprings, Support, Tie
 
 if TYPE_CHECKING:
     from spinefix.scenario.schema import Study
@@ -113,11 +114,13 @@ def build_specimen(study: Study) -> Specimen:
     with located(study, "segment"):
         segment = build_segment(spec.levels, spec.refinement())
     rings = len({k.rpartition(".")[2] for k in segment.mesh.cells if ".disc.annulus." in k})
-    tissues = materials(study.tissues, annulus_rings=rings, overrides=study.tissue_overrides)
+    finite = study.analysis.kind == "nonlinear"
+    tissues = materials(study.tissues, annulus_rings=rings, overrides=study.tissue_overrides, finite=finite)
     lesion = None
     if study.lesions:
         with located(study, "lesions"):
-            lesion = lesion_scale(segment, study.lesions, {k: m.parameters["E_MPa"] for k, m in tissues.items()})
+            bone = {k: m.parameters["E_MPa"] for k, m in tissues.items() if m.law == "isotropic"}
+            lesion = lesion_scale(segment, study.lesions, bone)
     return Specimen(segment, tissues, lesion)
 
 
@@ -230,6 +233,7 @@ def build_arm(study: Study, specimen: Specimen, name: str) -> ArmModel:
         ),
         couplings=couplings,
         supports=supports,
+        guides=follower_path(study, specimen, construct, reference),
         sources=tuple(dict.fromkeys((*segment.sources, *construct.sources, *(m.source for m in materials)))),
     )
     cases = [case for load in study.loads for case in LOADS[type(load)](load, reference)]
@@ -239,6 +243,23 @@ def build_arm(study: Study, specimen: Specimen, name: str) -> ArmModel:
     if not diseased and study.lesions:
         diseased = tuple(dict.fromkeys(lesion.level for lesion in study.lesions))
     return ArmModel(name, model, tuple(cases), reference, construct, diseased, resected)
+
+
+def follower_path(study: Study, specimen: Specimen, construct: BuildResult, reference: int) -> tuple[Guide, ...]:
+    """Guides of a follower load, if the study has one: loaded end, bodies that are still there, held end.
+
+    All arms have the same guides, but those of resected bodies; none is in bone that a lesion has weakened.
+    """
+    segment = specimen.segment
+    if segment.hinged or not any(case.follower for load in study.loads for case in LOADS[type(load)](load, reference)):
+        return ()
+    lesion = specimen.lesion
+    sound = np.ones(segment.mesh.n_cells, bool) if lesion is None else np.asarray((lesion.scale > 0.5).all(axis=1))
+    guides = build_guides(segment, sound)
+    held = segment.mesh.nodes[segment.held_region]
+    inside = [guides[level] for level in segment.levels if level in guides and f"{level}.body" not in construct.remove]
+    ends = Guide(np.array([reference], np.int32), np.ones(1)), Guide(held, np.full(len(held), 1.0 / len(held)))
+    return (ends[0], *inside, ends[1])
 
 
 def reference_points(segment: Segment) -> Mesh:

@@ -94,6 +94,16 @@ class Solver(Spec):
     """Direct solver; auto takes the fastest that is installed. All give the same numbers."""
 
 
+class Analysis(Spec):
+    """Which mechanics the study is solved with."""
+
+    kind: Literal["linear", "nonlinear"] = "linear"
+    """Small strains and one factorization, or finite rotation with tension-only fibres and ligaments, facet contact
+    and follower loads."""
+    load_pct: Annotated[tuple[Annotated[float, Field(gt=0.0, le=100.0)], ...], Field(min_length=1)] = (50.0, 100.0)
+    """Parts of each load at which a nonlinear run keeps results, ascending to 100."""
+
+
 class Outputs(Spec):
     """What a run writes besides tables and manifest."""
 
@@ -164,6 +174,8 @@ class Study(Spec):
     """Fixations by a name of your choice; the references come first."""
     loads: Annotated[tuple[Load, ...], Field(min_length=1)]
     """Load protocols."""
+    analysis: Analysis = Analysis()
+    """Linear or nonlinear mechanics."""
     solver: Solver = Solver()
     """How the equations are solved."""
     outputs: Outputs = Outputs()
@@ -211,9 +223,9 @@ class Study(Spec):
         """Return `message` with file, line and key of the place it speaks of; with the key alone without a file."""
         return self._origin.finding(where, message)
 
-    def moments(self) -> dict[str, float]:
-        """Directions of all pure moments with their size [N m]."""
-        return {d: load.moment_Nm for load in self.loads if isinstance(load, PureMoment) for d in load.directions}
+    def moments(self) -> dict[str, PureMoment]:
+        """Load cases of all pure moments with their protocols."""
+        return {case: load for load in self.loads if isinstance(load, PureMoment) for case in case_names(load)}
 
 
 def inconsistencies(study: Study) -> Iterator[tuple[Location, str]]:
@@ -310,10 +322,18 @@ def _resections(study: Study, known: tuple[str, ...]) -> Iterator[tuple[Location
 
 
 def _loads(study: Study) -> Iterator[tuple[Location, str]]:
+    parts = study.analysis.load_pct
+    if parts[-1] != 100.0 or any(a >= b for a, b in zip(parts[:-1], parts[1:], strict=True)):
+        yield ("analysis", "load_pct"), "must ascend and end at 100"
     seen: dict[str, int] = {}
     for i, load in enumerate(study.loads):
         if isinstance(study.segment, F1717Blocks) and load.kind != "compression":
             yield ("loads", i, "kind"), f"{load.kind!r} does not fit hinged test blocks (allowed: compression)"
+        if isinstance(study.segment, F1717Blocks) and getattr(load, "path", "straight") != "straight":
+            yield ("loads", i, "path"), "test blocks have no follower path (allowed: straight)"
+        if isinstance(load, PureMoment) and load.follower_N and study.analysis.kind == "linear":
+            why = "a moment on top of a follower load needs finite rotation; set analysis.kind: nonlinear"
+            yield ("loads", i, "follower_N"), why
         for case in case_names(load):
             if seen.setdefault(case, i) != i or case_names(load).count(case) > 1:
                 yield ("loads", i), f"load case {case!r} is made twice; cases need distinct names"

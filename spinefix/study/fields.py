@@ -21,7 +21,7 @@ def write_case(folder: Path, arm: str, case: str, ctx: Context) -> Path:
     Cell stresses are those of the volume-averaged stress tensor of the element; tables use the integration points.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model = ctx.system.model
+    model = ctx.model
     mesh = model.mesh
     stress = np.zeros(mesh.n_cells)
     for f in ctx.solid_fields(case):
@@ -37,7 +37,7 @@ def write_case(folder: Path, arm: str, case: str, ctx: Context) -> Path:
     vtu.write_vtu(
         path,
         mesh,
-        point_data={"displacement": ctx.solution.displacement(case)},
+        point_data={"displacement": ctx.response.displacement(case)},
         cell_data={
             "von_mises": stress,
             "region_id": region,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from spinefix.anatomy.builder import REFINEMENTS
 from spinefix.errors import SpinefixError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def add_mesh_error(
         Warnings: rows whose error exceeds five percent, or what has no solution on the other mesh.
     """
     n = study.segment.refinement()
-    other = {"none": None, "coarse": 2, "fine": 5}[study.outputs.mesh_check]
+    other = REFINEMENTS.get(study.outputs.mesh_check)
     if other is None:
         return []
     if other == n:
@@ -42,13 +43,13 @@ def add_mesh_error(
     except SpinefixError as failure:
         return [f"mesh check: nothing can be built at n={other}: {failure}"]
     key = "stiffness_ratio_to_intact" if "intact" in study.arms else "stiffness_Nm_per_deg"
-    reference = {(o.name, r["direction"]): r.get(key) for o in twin for r in o.comparison}
+    reference = {(o.name, r["case"]): r.get(key) for o in twin for r in o.comparison}
     factor = 1.0 if other > n else 1.0 / ((n / other) ** ORDER - 1.0)
     label = f"measured against n={other}" if other > n else f"extrapolated from n={other}"
     warnings = [f"mesh check: arm {o.name} has no solution at n={other}: {o.error}" for o in twin if o.error]
     for outcome in outcomes:
         for row in outcome.comparison:
-            own, theirs = row.get(key), reference.get((outcome.name, row["direction"]))
+            own, theirs = row.get(key), reference.get((outcome.name, row["case"]))
             if not (isinstance(own, float) and isinstance(theirs, float)):
                 continue
             base = theirs if other > n else own

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from spinefix.analysis.solve import solve
 from spinefix.errors import SpinefixError
 from spinefix.fem.linsolve import require, thread_limit
+from spinefix.loads import direction_of
 from spinefix.metrics import Context, Row, evaluate
-from spinefix.metrics.stiffness import work_rotation
+from spinefix.metrics.stiffness import moment_rotation_curve, work_rotation
 from spinefix.metrics.stress import section_forces
 from spinefix.results import provenance, table
 from spinefix.scenario.build import ArmModel, Specimen, build_arm, build_specimen, located
 from spinefix.scenario.schema import plausibility
 from spinefix.study import fields
+from spinefix.study.arms import LinearArm, NonlinearArm, solve_arm
 from spinefix.study.mesh_error import add_mesh_error
 from spinefix.units import to_surface
 
@@ -43,6 +44,8 @@ COMPARISON_COLUMNS = (
     "stiffness_Nm_per_deg",
     "stiffness_ratio_to_intact",
     "converged",
+    "follower_load_N",
+    "case",
     "mesh_error_pct",
     "mesh_error_source",
 )
@@ -193,24 +196,33 @@ def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) ->
         arm = build_arm(study, specimen, name)
         built = time.perf_counter() - start
         outcome.warnings += arm.construct.warnings
-        system, solution = solve(arm.model, arm.cases, linear_solver=study.solver.linear_solver)
+        solved = solve_arm(study, arm)
         cases = {c.name: c for c in arm.cases}
-        ctx = Context(system, solution, specimen.segment, arm.reference, cases, arm.diseased, arm.resected)
-        seconds = {"build": built, **solution.seconds, "metrics": 0.0, "write": 0.0}
-        for case in solution.cases:
-            outcome.comparison += comparison_rows(ctx, name, case)
-            if folder is None:
+        ctx = Context(solved.response, specimen.segment, arm.reference, cases, arm.diseased, arm.resected)
+        seconds = {"build": built, "metrics": 0.0, "write": 0.0}
+        for case in cases:
+            try:
+                solved.follow(case)
+            except SpinefixError as error:  # the other cases of the arm may well have a solution
+                outcome.error = worse(outcome.error, error)
+                outcome.warnings.append(f"{case} has no solution: {error}")
+                outcome.comparison += failed_rows(study, name, [case])
+                outcome.metrics += [metric_row(name, row) for row in reached(ctx, case)]
                 continue
-            lap = time.perf_counter()
-            outcome.metrics += [metric_row(name, row) for row in evaluate(ctx, case)]
-            outcome.beams += beam_rows(ctx, name, case)
-            seconds["metrics"] += time.perf_counter() - lap
-            lap = time.perf_counter()
-            if study.outputs.vtu:
-                written.append(fields.write_case(folder / "fields", name, case, ctx))
-            seconds["write"] += time.perf_counter() - lap
+            outcome.comparison += comparison_rows(ctx, name, case)
+            if folder is not None:
+                lap = time.perf_counter()
+                outcome.metrics += [metric_row(name, row) for row in evaluate(ctx, case)]
+                outcome.beams += beam_rows(ctx, name, case)
+                seconds["metrics"] += time.perf_counter() - lap
+                lap = time.perf_counter()
+                if study.outputs.vtu:
+                    written.append(fields.write_case(folder / "fields", name, case, ctx))
+                seconds["write"] += time.perf_counter() - lap
             ctx.forget(case)
-        outcome.record = arm_record(arm, solution, seconds)
+        outcome.record = arm_record(arm, solved, {**seconds, **solved.seconds})
+        if outcome.error is not None:
+            outcome.record["error"] = str(outcome.error)
     except SpinefixError as error:
         outcome.error = error
         outcome.metrics, outcome.beams = [], []  # no number of an arm that failed
@@ -218,7 +230,7 @@ def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) ->
             path.unlink()
             path.with_suffix(".pvd").unlink(missing_ok=True)
         outcome.record = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
-        outcome.comparison = [failed_row(name, direction, moment) for direction, moment in study.moments().items()]
+        outcome.comparison = failed_rows(study, name, study.moments())
     return outcome
 
 
@@ -238,7 +250,9 @@ def comparison_rows(ctx: Context, arm: str, case: str) -> list[dict[str, object]
     return [
         {
             "arm": arm,
-            "direction": case,
+            "direction": direction_of(case),
+            "case": case,
+            "follower_load_N": ctx.cases[case].follower,
             "moment_Nm": to_surface("_Nm", moment),
             "rom_deg": to_surface("_deg", rotation),
             "stiffness_Nm_per_deg": to_surface("_Nm_per_deg", moment / rotation),
@@ -247,27 +261,49 @@ def comparison_rows(ctx: Context, arm: str, case: str) -> list[dict[str, object]
     ]
 
 
-def failed_row(arm: str, direction: str, moment_Nm: float) -> dict[str, object]:
-    """The row of a direction that has no solution: no number, converged false."""
-    return {"arm": arm, "direction": direction, "moment_Nm": moment_Nm, "converged": False}
+def failed_rows(study: Study, arm: str, cases: Iterable[str]) -> list[dict[str, object]]:
+    """The rows of moment cases that have no solution: no number, converged false."""
+    moments = study.moments()
+    return [
+        {
+            "arm": arm,
+            "direction": direction_of(case),
+            "case": case,
+            "follower_load_N": moments[case].follower_N,
+            "moment_Nm": moments[case].moment_Nm,
+            "converged": False,
+        }
+        for case in cases
+        if case in moments
+    ]
+
+
+def worse(one: SpinefixError | None, other: SpinefixError) -> SpinefixError:
+    """The error with the higher exit code, the first of equals."""
+    return one if one is not None and one.exit_code >= other.exit_code else other
+
+
+def reached(ctx: Context, case: str) -> Iterator[Row]:
+    """What is known of a nonlinear case that failed: the moment-rotation curve up to there."""
+    moment = float(np.linalg.norm(ctx.cases[case].moments.get(ctx.reference, np.zeros(3))))
+    if moment and ctx.response.knows(case):
+        yield from moment_rotation_curve(ctx, case, moment, last=True)
 
 
 def add_ratios(outcomes: Iterable[ArmOutcome]) -> None:
     """Fill in the stiffness ratio to the intact arm, where there is one."""
     outcomes = list(outcomes)
-    intact = {
-        r["direction"]: r.get("stiffness_Nm_per_deg") for o in outcomes if o.name == "intact" for r in o.comparison
-    }
+    intact = {r["case"]: r.get("stiffness_Nm_per_deg") for o in outcomes if o.name == "intact" for r in o.comparison}
     for outcome in outcomes:
         for row in outcome.comparison:
-            base, own = intact.get(row["direction"]), row.get("stiffness_Nm_per_deg")
+            base, own = intact.get(row["case"]), row.get("stiffness_Nm_per_deg")
             if isinstance(base, float) and isinstance(own, float):
                 row["stiffness_ratio_to_intact"] = own / base
 
 
 def metric_row(arm: str, row: Row) -> dict[str, object]:
     """A metric as a row of ``metrics.csv``; a linear solution has the one load factor 1."""
-    return {"arm": arm, "load_factor": 1.0, **row._asdict()}
+    return {"arm": arm, **row._asdict()}
 
 
 def beam_rows(ctx: Context, arm: str, case: str) -> list[dict[str, object]]:
@@ -289,7 +325,7 @@ def beam_rows(ctx: Context, arm: str, case: str) -> list[dict[str, object]]:
     return out
 
 
-def arm_record(arm: ArmModel, solution: Any, seconds: dict[str, float]) -> dict[str, Any]:
+def arm_record(arm: ArmModel, solution: LinearArm | NonlinearArm, seconds: dict[str, float]) -> dict[str, Any]:
     """What the manifest keeps of one arm."""
     model = arm.model
     return {

@@ -104,12 +104,15 @@ def test_resolution_words_and_numbers():
         study(segment={**segment, "resolution": 1})
 
 
-def test_moments_by_direction():
+def test_moments_by_case():
     loads = [
         {"kind": "pure_moment", "directions": ["flexion", "axial_left"], "moment_Nm": 5.0},
         {"kind": "compression", "force_N": 400},
     ]
-    assert study(loads=loads).moments() == {"flexion": 5.0, "axial_left": 5.0}
+    assert {k: v.moment_Nm for k, v in study(loads=loads).moments().items()} == {"flexion": 5.0, "axial_left": 5.0}
+    held = [*loads, {**loads[0], "follower_N": 400}]
+    cases = study(loads=held, analysis={"kind": "nonlinear"}).moments()
+    assert list(cases) == ["flexion", "axial_left", "flexion_follower_400N", "axial_left_follower_400N"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +120,8 @@ def test_moments_by_direction():
     [
         ({"segment": {"kind": "spine", "levels": ["L1", "L3"]}, "lesions": [], "arms": {"a": {"kind": "untreated"}}},
          "segment.levels", "not consecutive"),
+        ({"loads": [{"kind": "pure_moment", "follower_N": 400}]}, "loads[0].follower_N", "finite rotation"),
+        ({"analysis": {"kind": "nonlinear", "load_pct": [50]}}, "analysis.load_pct", "end at 100"),
         ({"lesions": [{"level": "T12", "volume_pct": 50}]}, "lesions[0].level", "not a level of the segment"),
         ({"arms": {}, "references": []}, "arms", "nothing to compare"),
         ({"arms": {"a": {"kind": "anterior", "resect": ["L5"]}}}, "arms.a.resect", "at the end of the segment"),

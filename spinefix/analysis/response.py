@@ -1,0 +1,468 @@
+"""What a solved model answers, whether it was solved linearly or at finite rotation: motions, stresses, forces.
+
+Metrics ask a `Response` and need not know how the answer was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from spinefix.analysis.nonlinear import NonlinearSolution, Step, Structure
+from spinefix.analysis.system import System
+from spinefix.fem import assembly, beams, newton, recover, rotations
+from spinefix.fem.beams import BeamGroup
+from spinefix.fem.beams_finite import FiniteBeams
+from spinefix.fem.cables import Cables
+from spinefix.fem.contact import Contact
+from spinefix.fem.couplings_finite import best_fit_motion
+from spinefix.fem.finite import FiniteGroup
+from spinefix.fem.items import Item, State, Terms
+from spinefix.fem.links import EmbeddedLinks, SurfaceLinks
+from spinefix.fem.links_finite import CorotatedLinks
+from spinefix.fem.pattern import BlockPattern
+from spinefix.fem.solids_finite import FiniteSolids
+from spinefix.mesh.core import F64, I32
+from spinefix.model.core import LoadCase, Model
+from spinefix.results.solution import Solution
+
+HELD = ("screws", "facet_joints", "ligaments")
+"""Kinds of interface whose forces are told apart."""
+
+
+class Response(Protocol):
+    """A model and its answers to load cases, all at full load."""
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        ...
+
+    @property
+    def finite(self) -> bool:
+        """Whether displacements and rotations may be large."""
+        ...
+
+    def knows(self, case: str) -> bool:
+        """Whether something of a case has been solved, beyond its preload."""
+        ...
+
+    def forget(self, case: str) -> None:
+        """Drop what is kept of a case to save memory."""
+        ...
+
+    @property
+    def solid_cells(self) -> tuple[I32, ...]:
+        """Element ids of each group of solids."""
+        ...
+
+    @property
+    def beam_groups(self) -> tuple[BeamGroup, ...]:
+        """Groups of beams."""
+        ...
+
+    def volumes(self) -> tuple[F64, ...]:
+        """Volume at rest (e, q) [mm^3] of the integration points of each group of solids."""
+        ...
+
+    def displacement(self, case: str) -> F64:
+        """Displacements (n_points, 3) [mm]."""
+        ...
+
+    def turn(self, case: str, node: int) -> F64:
+        """Rotation vector (3,) [rad] of a node that has rotations, since the preload."""
+        ...
+
+    def shift(self, case: str, node: int) -> F64:
+        """Displacement (3,) [mm] of a node since the preload."""
+        ...
+
+    def positions(self, case: str) -> F64:
+        """Where forces act in the balance (n_points, 3) [mm]: nodes at rest in a linear solution, else as they are."""
+        ...
+
+    def rotation(self, case: str, nodes: I32, weights: F64) -> F64:
+        """Rotation vector (3,) [rad] of the best-fit rigid motion of nodes since the preload."""
+        ...
+
+    def carry(self, case: str, origin: F64, axes: F64, nodes: I32, weights: F64) -> tuple[F64, F64]:
+        """Where a frame (3,), (3, 3) goes that is fixed to some nodes; it stays where it is in a linear solution."""
+        ...
+
+    def relative(self, upper: F64, lower: F64) -> F64:
+        """Rotation vector (3,) [rad] of one part seen from another, from those of both, in the axes at rest."""
+        ...
+
+    def deformation(self, case: str, nodes: I32, carrier: I32, weights: F64) -> F64:
+        """Displacements (k, 3) [mm] of nodes relative to the rigid motion of other nodes, in the axes at rest."""
+        ...
+
+    def stress(self, case: str) -> tuple[F64, ...]:
+        """Cauchy stress (e, q, 6) [MPa] of each group of solids."""
+        ...
+
+    def beam_forces(self, case: str) -> tuple[tuple[F64, F64], ...]:
+        """Section forces (b, 2, 6) [N, N mm] of each group of beams, and its local axes (b, 3, 3) in rows."""
+        ...
+
+    def solid_forces(self, case: str, cells: I32) -> F64:
+        """Forces (n_points, 3) [N] that nodes exert on some solid elements."""
+        ...
+
+    def interface_forces(self, case: str) -> dict[str, F64]:
+        """Forces and moments (n_blocks, 3) [N, N mm] that nodes exert on the interfaces of each kind in `HELD`."""
+        ...
+
+    def opposite(self, case: str) -> str | None:
+        """An earlier case whose answer is exactly the opposite, if that is known."""
+        ...
+
+    def path(self, case: str) -> tuple[F64, F64]:
+        """Load factors (k,) kept, and displacements (k, n_blocks, 3) [mm, rad] since the preload."""
+        ...
+
+
+def _rows(groups: tuple[I32, ...], n_cells: int, cells: I32) -> list[I32]:
+    """Rows of some cells in each group."""
+    wanted = np.zeros(n_cells, bool)
+    wanted[cells] = True
+    return [np.flatnonzero(wanted[ids]).astype(np.int32) for ids in groups]
+
+
+class LinearResponse:
+    """Answers of a linear solution."""
+
+    finite = False
+
+    def __init__(self, system: System, solution: Solution) -> None:
+        self.system, self.solution = system, solution
+        self.model = system.model
+        self.solid_cells = tuple(g.cells for g in system.solids)
+        self.beam_groups = system.beams
+
+    @cached_property
+    def _volumes(self) -> tuple[F64, ...]:
+        return tuple(recover.volumes(self.model.mesh.points, g) for g in self.system.solids)
+
+    def volumes(self) -> tuple[F64, ...]:
+        """See `Response`."""
+        return self._volumes
+
+    def displacement(self, case: str) -> F64:
+        """See `Response`."""
+        return self.solution.displacement(case)
+
+    def turn(self, case: str, node: int) -> F64:
+        """See `Response`."""
+        return self.solution.rotation(case, node)
+
+    def shift(self, case: str, node: int) -> F64:
+        """See `Response`."""
+        return np.asarray(self.solution.displacement(case)[node])
+
+    def positions(self, case: str) -> F64:
+        """See `Response`."""
+        return self.model.mesh.points
+
+    def rotation(self, case: str, nodes: I32, weights: F64) -> F64:
+        """See `Response`; a small rotation."""
+        return best_fit_rotation(self.model.mesh.points[nodes], self.displacement(case)[nodes], weights)[1]
+
+    def carry(self, case: str, origin: F64, axes: F64, nodes: I32, weights: F64) -> tuple[F64, F64]:
+        """See `Response`."""
+        return origin, axes
+
+    def relative(self, upper: F64, lower: F64) -> F64:
+        """See `Response`; small rotations add up."""
+        return upper - lower
+
+    def deformation(self, case: str, nodes: I32, carrier: I32, weights: F64) -> F64:
+        """See `Response`."""
+        X, u = self.model.mesh.points, self.displacement(case)
+        shift, theta = best_fit_rotation(X[carrier], u[carrier], weights)
+        centre = weights @ X[carrier] / weights.sum()
+        return np.asarray(u[nodes] - shift - np.cross(theta, X[nodes] - centre))
+
+    def stress(self, case: str) -> tuple[F64, ...]:
+        """See `Response`."""
+        u = self.displacement(case)
+        return tuple(recover.stress(self.model.mesh.points, g, u) for g in self.system.solids)
+
+    def beam_forces(self, case: str) -> tuple[tuple[F64, F64], ...]:
+        """See `Response`."""
+        u, points, index = self.solution.blocks(case), self.model.mesh.points, self.solution.rotation_index
+        return tuple((beams.beam_end_forces(points, g, index, u), g.axes) for g in self.beam_groups)
+
+    def solid_forces(self, case: str, cells: I32) -> F64:
+        """See `Response`."""
+        mesh, u = self.model.mesh, self.displacement(case)
+        out = np.zeros((mesh.n_points, 3))
+        for group, rows in zip(self.system.solids, _rows(self.solid_cells, mesh.n_cells, cells), strict=True):
+            if len(rows):
+                np.add.at(out, group.conn[rows], assembly.element_forces(mesh.points, group, u, rows))
+        return out
+
+    def interface_forces(self, case: str) -> dict[str, F64]:
+        """See `Response`."""
+        u = self.solution.blocks(case)
+        out = {name: np.zeros(u.shape) for name in HELD}
+        for rows in self.system.links:
+            kind = {EmbeddedLinks: "screws", SurfaceLinks: "facet_joints"}.get(type(rows), "ligaments")
+            out[kind] += rows.nodal_forces(u.ravel()).reshape(-1, 3)
+        return out
+
+    def knows(self, case: str) -> bool:
+        """See `Response`."""
+        return case in self.solution.cases
+
+    def forget(self, case: str) -> None:
+        """Nothing: all cases were solved together."""
+
+    def opposite(self, case: str) -> str | None:
+        """See `Response`; opposite loads have opposite answers."""
+        cases, loads = self.solution.cases, self.solution.loads
+        i = cases.index(case)
+        return next((str(cases[j]) for j in range(i) if np.array_equal(loads[j], -loads[i])), None)
+
+    def path(self, case: str) -> tuple[F64, F64]:
+        """See `Response`; the full load alone."""
+        return np.ones(1), self.solution.blocks(case)[None]
+
+
+class NonlinearResponse:
+    """Solves load cases at finite rotation as they are asked for, and answers for them.
+
+    A case with a follower load has two steps: the follower load alone, then the rest of the case on top of it. Cases
+    with the same follower load continue from one solution of the first step.
+
+    Parameters
+    ----------
+    structure : Structure
+    cases : mapping, name -> LoadCase
+    factors : tuple of float
+        Parts of the load (of the second step, where there are two) at which the motion is kept; the last is 1.
+    control : newton.Control
+    """
+
+    finite = True
+
+    def __init__(
+        self,
+        structure: Structure,
+        cases: Mapping[str, LoadCase],
+        factors: tuple[float, ...] = (1.0,),
+        control: newton.Control | None = None,
+    ) -> None:
+        self.structure, self.cases, self.factors, self.control = structure, cases, factors, control
+        self.model = structure.model
+        self.solutions: dict[str, NonlinearSolution] = {}
+        self._preloads: dict[float, newton.Increment] = {}
+        self._solids = next((i for i in structure.items if isinstance(i, FiniteSolids)), None)
+        self._groups: tuple[FiniteGroup, ...] = self._solids.groups if self._solids else ()
+        self.solid_cells = tuple(g.cells for g in self._groups)
+        self.beam_items = tuple(i for i in structure.items if isinstance(i, FiniteBeams))
+        self.beam_groups = tuple(i.group for i in self.beam_items)
+
+    def follow(self, case: str) -> NonlinearSolution:
+        """Solve a case, once.
+
+        Raises
+        ------
+        NotConverged
+            `partial` is the NonlinearSolution so far.
+        CheckError
+            See `spinefix.analysis.nonlinear.solve`.
+        """
+        if case not in self.solutions:
+            load = self.cases[case]
+            steps = [Step(case, load, factors=self.factors)]
+            start = None
+            if load.follower and (load.forces or load.moments):
+                first = Step("preload", LoadCase("preload", follower=load.follower))
+                if load.follower not in self._preloads:
+                    self._preloads[load.follower] = self.structure.solve([first], self.control).increments[-1]
+                steps, start = [first, *steps], self._preloads[load.follower]
+            self.solutions[case] = self.structure.solve(steps, self.control, start=start)
+        return self.solutions[case]
+
+    def knows(self, case: str) -> bool:
+        """See `Response`."""
+        solution, start = self.solutions.get(case), self._neutral(case)
+        first = 0.0 if start is None else start.time
+        return solution is not None and len(solution.times) > 0 and bool(solution.times[0] > first)
+
+    def forget(self, case: str) -> None:
+        """Drop the solution of a case to save memory."""
+        self.solutions.pop(case, None)
+
+    def _last(self, case: str) -> newton.Increment:
+        return self.follow(case).increments[-1]
+
+    def _neutral(self, case: str) -> newton.Increment | None:
+        """The increment from which motions count."""
+        load = self.cases[case]
+        return self._preloads.get(load.follower) if load.forces or load.moments else None
+
+    @cached_property
+    def _volumes(self) -> tuple[F64, ...]:
+        return tuple(recover.volumes(self.model.mesh.points, g.linear) for g in self._groups)
+
+    def volumes(self) -> tuple[F64, ...]:
+        """See `Response`."""
+        return self._volumes
+
+    def displacement(self, case: str) -> F64:
+        """See `Response`."""
+        return self._last(case).x.u
+
+    def turn(self, case: str, node: int) -> F64:
+        """See `Response`."""
+        row = int(self.structure.rotation_index[node])
+        if row < 0:
+            raise KeyError(f"node {node} has no rotations")
+        return np.asarray(self.path(case)[1][-1, self.model.mesh.n_points + row])
+
+    def shift(self, case: str, node: int) -> F64:
+        """See `Response`."""
+        return np.asarray(self.path(case)[1][-1, node])
+
+    def positions(self, case: str) -> F64:
+        """See `Response`."""
+        return np.asarray(self.model.mesh.points + self.displacement(case))
+
+    def rotation(self, case: str, nodes: I32, weights: F64) -> F64:
+        """See `Response`."""
+        now, start, X = self.positions(case)[nodes], self._neutral(case), self.model.mesh.points[nodes]
+        return rotations.log(best_fit_motion(X if start is None else X + start.x.u[nodes], now, weights)[0])
+
+    def carry(self, case: str, origin: F64, axes: F64, nodes: I32, weights: F64) -> tuple[F64, F64]:
+        """See `Response`."""
+        X = self.model.mesh.points[nodes]
+        R, shift = best_fit_motion(X, self.positions(case)[nodes], weights)
+        centre = weights @ X / weights.sum()
+        return R @ (origin - centre) + centre + shift, R @ axes
+
+    def relative(self, upper: F64, lower: F64) -> F64:
+        """See `Response`."""
+        return rotations.log(rotations.exp(lower).T @ rotations.exp(upper))
+
+    def deformation(self, case: str, nodes: I32, carrier: I32, weights: F64) -> F64:
+        """See `Response`; the preload counts."""
+        X, x = self.model.mesh.points, self.positions(case)
+        R, _ = best_fit_motion(X[carrier], x[carrier], weights)
+        share = weights / weights.sum()
+        return np.asarray((x[nodes] - share @ x[carrier]) @ R - (X[nodes] - share @ X[carrier]))
+
+    def stress(self, case: str) -> tuple[F64, ...]:
+        """See `Response`."""
+        inc = self._last(case)
+        return tuple(item.stress(inc.x, state)[0] for item, state in self._histories(inc))
+
+    def beam_forces(self, case: str) -> tuple[tuple[F64, F64], ...]:
+        """See `Response`."""
+        x = self._last(case).x
+        return tuple((item.end_forces(x), item.frames(x).axes.transpose(0, 2, 1)) for item in self.beam_items)
+
+    def solid_forces(self, case: str, cells: I32) -> F64:
+        """See `Response`."""
+        inc, mesh = self._last(case), self.model.mesh
+        picked, history = list[FiniteGroup](), list[F64]()
+        rows = _rows(self.solid_cells, mesh.n_cells, cells)
+        for (item, state), mine in zip(self._histories(inc), rows, strict=True):
+            if len(mine):
+                picked.append(_part(item.groups[0], mine))
+                history += [a[mine] for a in state]
+        if not picked:
+            return np.zeros((mesh.n_points, 3))
+        part = FiniteSolids(mesh.points, tuple(picked))
+        pattern = BlockPattern.build(inc.x.n_blocks, list(part.cliques()))
+        return self._forces(part, inc, tuple(history), pattern)[: mesh.n_points]
+
+    def interface_forces(self, case: str) -> dict[str, F64]:
+        """See `Response`."""
+        inc = self._last(case)
+        out = {name: np.zeros((inc.x.n_blocks, 3)) for name in HELD}
+        problem = self.structure.problem([])
+        for item, state in zip(self.structure.items, inc.states, strict=False):
+            kind = _kind(item)
+            if kind:
+                out[kind] += self._forces(item, inc, _as_evaluated(item, state), problem.pattern)
+        return out
+
+    def opposite(self, case: str) -> str | None:
+        """See `Response`; nothing is known beforehand."""
+        return None
+
+    def path(self, case: str) -> tuple[F64, F64]:
+        """See `Response`."""
+        solution, start = self.follow(case), self._neutral(case)
+        first = 0.0 if start is None else start.time
+        u = solution.u if start is None else solution.u - start.blocks
+        n = self.model.mesh.n_points
+        if start is not None:  # turns since the preload, about fixed axes
+            for k, inc in enumerate(solution.increments):
+                u[k, n:] = rotations.log(inc.x.R @ start.x.R.transpose(0, 2, 1))
+        return solution.times - first, u
+
+    def _histories(self, inc: newton.Increment) -> list[tuple[FiniteSolids, State]]:
+        """Each group of solids as an item, with its history."""
+        where = self.structure.items.index(self._solids) if self._solids else 0
+        items = [FiniteSolids(self.model.mesh.points, (g,)) for g in self._groups]
+        given = iter(inc.states[where] if items else ())
+        return [(item, tuple(next(given) for _ in item.start())) for item in items]
+
+    @staticmethod
+    def _forces(item: Item, inc: newton.Increment, state: State, pattern: BlockPattern) -> F64:
+        terms = Terms.zeros(pattern, tangent=False)
+        item.evaluate(inc.x, inc.time, state, terms, 0)
+        return terms.internal
+
+
+def _part(group: FiniteGroup, rows: I32) -> FiniteGroup:
+    """Some elements of a group."""
+    own = (getattr(group, name)[rows] for name in ("cells", "conn", "param_id", "axes", "scale"))
+    return replace(group, **dict(zip(("cells", "conn", "param_id", "axes", "scale"), own, strict=True)))
+
+
+def _kind(item: Item) -> str:
+    """Which of `HELD` an item is; empty if none."""
+    if isinstance(item, Cables):
+        return "ligaments"
+    if isinstance(item, CorotatedLinks):
+        return {EmbeddedLinks: "screws", SurfaceLinks: "facet_joints"}.get(type(item.links), "ligaments")
+    return "facet_joints" if isinstance(item, Contact) and ".facet_joint" in item.name else ""
+
+
+def _as_evaluated(item: Item, state: State) -> State:
+    """State with which the last evaluation was made: contacts keep the pressure it started from."""
+    return (state[1], *state[1:]) if isinstance(item, Contact) else state
+
+
+def best_fit_rotation(points: F64, displacement: F64, weights: F64) -> tuple[F64, F64]:
+    """Least-squares small rigid motion of a cloud of points.
+
+    Minimizes sum w |u - t - theta x (x - c)|^2 about the weighted centroid c, the linear form of the fit of Söderkvist
+    and Wedin (J Biomech 1993;26:1473); `spinefix.fem.couplings_finite.best_fit_motion` is that for finite rotations.
+
+    Parameters
+    ----------
+    points, displacement : (n, 3) float64 [mm]
+    weights : (n,) float64
+        Positive, e.g. lumped volumes.
+
+    Returns
+    -------
+    translation : (3,) float64 [mm]
+        Of the weighted centroid.
+    rotation : (3,) float64 [rad]
+    """
+    w = weights / weights.sum()
+    r = points - w @ points
+    t = w @ displacement
+    v = displacement - t
+    inertia = np.einsum("n,nk,nk->", w, r, r) * np.eye(3) - np.einsum("n,ni,nj->ij", w, r, r)
+    return t, np.linalg.solve(inertia, np.einsum("n,ni->i", w, np.cross(r, v)))
