@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,11 @@ from spinefix.cli import common
 if TYPE_CHECKING:
     from spinefix.library.reader import Datum
 
-Entry = tuple[str, str]
-"""Name and one line about it."""
+Entry = tuple[str, ...]
+"""Name and one line about it, or more columns."""
 
 
-def _specs(registry: Iterable[type], key: str) -> list[Entry]:
+def _specs(registry: Iterable[type], key: str) -> Sequence[Entry]:
     return [(str(spec.model_fields[key].default), _first(spec)) for spec in registry]  # type: ignore[attr-defined]
 
 
@@ -26,44 +26,45 @@ def _first(documented: object) -> str:
     return (inspect.getdoc(documented) or "").partition("\n")[0]
 
 
-def _constructs() -> list[Entry]:
+def _constructs() -> Sequence[Entry]:
     from spinefix.implants import CONSTRUCTS
 
     return _specs(CONSTRUCTS, "kind")
 
 
-def _lesions() -> list[Entry]:
+def _lesions() -> Sequence[Entry]:
     from spinefix.lesions import LESIONS
 
     return _specs(LESIONS, "shape")
 
 
-def _loads() -> list[Entry]:
+def _loads() -> Sequence[Entry]:
     from spinefix.loads import LOADS
 
     return _specs(LOADS, "kind")
 
 
-def _metrics() -> list[Entry]:
-    from spinefix.metrics import METRICS
+def _metrics() -> Sequence[Entry]:
+    from spinefix.metrics import PLACES, QUANTITIES
 
-    return [(metric.__name__, _first(metric)) for metric in METRICS]
+    words = [("", "", word, ", ".join(choices)) for word, choices in PLACES.items()]
+    return [*((q.name, q.unit, "\n".join(q.regions), q.meaning) for q in QUANTITIES), *words]
 
 
-def _materials() -> list[Entry]:
+def _materials() -> Sequence[Entry]:
     from spinefix.library import reader
 
     titles = reader.implant_materials()
     return [(name, f"{title}: {_numbers(reader.implant_material(name))}") for name, title in titles.items()]
 
 
-def _levels() -> list[Entry]:
+def _levels() -> Sequence[Entry]:
     from spinefix.library import reader
 
     return [(level, _numbers(reader.level_dimensions(level))) for level in reader.levels()]
 
 
-def _tissues() -> list[Entry]:
+def _tissues() -> Sequence[Entry]:
     from spinefix.library import reader
 
     entries = []
@@ -72,25 +73,25 @@ def _tissues() -> list[Entry]:
     return entries
 
 
-def _ligaments() -> list[Entry]:
+def _ligaments() -> Sequence[Entry]:
     from spinefix.library import reader
 
     return [(name, _numbers(data)) for name, data in reader.ligaments().items()]
 
 
-def _interfaces() -> list[Entry]:
+def _interfaces() -> Sequence[Entry]:
     from spinefix.library import reader
 
     return [(name, _numbers(reader.screw_interface(name))) for name in reader.screw_interfaces()]
 
 
-def _sources() -> list[Entry]:
+def _sources() -> Sequence[Entry]:
     from spinefix.library import reader
 
     return list(reader.all_citations().items())
 
 
-def _scenarios() -> list[Entry]:
+def _scenarios() -> Sequence[Entry]:
     from ruamel.yaml import YAML
 
     folder = Path(__file__).resolve().parents[2] / "scenarios"
@@ -111,7 +112,7 @@ def _value(datum: Datum) -> str:
     return f"{datum.value:g}{unit}"
 
 
-KINDS: dict[str, Callable[[], list[Entry]]] = {
+KINDS: dict[str, Callable[[], Sequence[Entry]]] = {
     "constructs": _constructs,
     "lesions": _lesions,
     "loads": _loads,
@@ -132,10 +133,12 @@ def command(kind: str) -> int:
     """List what a scenario can name; a star marks numbers from memory or assumed."""
     from rich.table import Table
 
+    entries = KINDS[kind]()
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
+    for _ in entries[0][:-1]:
+        table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for entry in KINDS[kind]():
+    for entry in entries:
         table.add_row(*entry)
     common.console().print(table)
     return 0
