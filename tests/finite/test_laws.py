@@ -16,7 +16,7 @@ STEP = 1e-5
 def old_state(name, n):
     """Virgin state, and for plasticity one with a history."""
     law = FINITE_LAWS[name]
-    if name != "plastic_j2":
+    if not law.n_state:
         return np.tile(np.array(law.virgin), (n, 1))
     return respond(name, np.eye(3) + 0.15 * np.random.default_rng(5).uniform(-1, 1, (n, 3, 3)))[3]
 
@@ -96,7 +96,7 @@ def test_collapsed_points_are_reported(name):
 
 def test_small_strain_limits_are_the_linear_laws():
     iso = materials.elasticity("isotropic", {"E_MPa": 10.0, "nu": 0.3})[0]
-    for name in ("saint_venant_kirchhoff", "hencky", "plastic_j2"):
+    for name in ("saint_venant_kirchhoff", "hencky", "plastic_j2", "crushable"):
         np.testing.assert_allclose(small_strain_elasticity(name), iso, rtol=1e-13, atol=1e-13)
     ortho = materials.elasticity("orthotropic", CASES["orthotropic_saint_venant_kirchhoff"])
     np.testing.assert_allclose(
@@ -253,6 +253,7 @@ def test_codes_are_stable_and_names_agree():
         "fibres_tabulated": 8,
         "hencky": 9,
         "plastic_j2": 10,
+        "crushable": 11,
     }
     assert all(law.name == n for n, law in FINITE_LAWS.items())
     assert VOLUMETRIC == {"quadratic": 0, "mixed": 1, "logarithmic": 2}

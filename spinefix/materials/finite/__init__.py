@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spinefix.errors import MaterialError
 from spinefix.materials.finite import (
+    crushable,
     fibres_exponential,
     fibres_tabulated,
     hencky,
@@ -37,6 +38,7 @@ FINITE_LAWS: Mapping[str, FiniteLaw] = {
     "fibres_tabulated": fibres_tabulated.LAW,
     "hencky": hencky.LAW,
     "plastic_j2": plastic.LAW,
+    "crushable": crushable.LAW,
 }
 """Finite-strain laws by name; each carries its own stable code."""
 

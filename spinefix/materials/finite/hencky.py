@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from spinefix.jit import kernel
 from spinefix.materials.finite.law import FiniteLaw, Value, lame
-from spinefix.materials.finite.logarithmic import invert, principal_log, pull_back
-from spinefix.materials.finite.tensors import left_cauchy_green
+from spinefix.materials.finite.logarithmic import log_trial, pull_back
 
 NAME = "hencky"
 
@@ -40,26 +39,21 @@ def update(
     out_state: Any,
 ) -> Any:
     """See `FiniteLaw.update`; params (k, 2): K, mu."""
-    b, tau = np.empty(6), np.empty(6)
+    b, tau, virgin = np.empty(6), np.empty(6), np.zeros(6)
+    virgin[:3] = 1.0
     Fi, work, axis, a = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
-    strain, beta = np.empty(3), np.empty(3)
+    strain, e, beta = np.empty(3), np.empty(3), np.empty(3)
     c, X = np.empty((6, 6)), np.empty((6, 6))
     for n in range(F.shape[0]):
-        if not invert(F[n], Fi) > 0.0:
-            return 1 + n
         K, mu = params[rows[n], 0], params[rows[n], 1]
-        left_cauchy_green(F[n], b)
-        if principal_log(b, work, strain, axis) != 0:
+        status, trace, norm = log_trial(F[n], virgin, Fi, b, work, strain, axis, e)
+        if status != 0:
             return 1 + n
-        trace = strain[0] + strain[1] + strain[2]
-        W = 0.5 * K * trace * trace
+        out_W[n] = 0.5 * K * trace * trace + mu * norm * norm
         for A in range(3):
-            e = strain[A] - trace / 3.0
-            W += mu * e * e
-            beta[A] = K * trace + 2.0 * mu * e
+            beta[A] = K * trace + 2.0 * mu * e[A]
             for B in range(3):
                 a[A, B] = K - 2.0 / 3.0 * mu + (2.0 * mu if A == B else 0.0)
-        out_W[n] = W
         pull_back(beta, a, mu, strain, axis, Fi, tangent, tau, c, X, out_S[n], out_C[n])
     return 0
 

@@ -70,6 +70,36 @@ def from_principal(values: Any, n: Any, out: Any) -> None:
 
 
 @kernel
+def log_trial(F: Any, plastic: Any, Fi: Any, b: Any, work: Any, out_strain: Any, out_n: Any, out_e: Any) -> Any:
+    """Elastic trial strains at F for an inverse plastic right Cauchy-Green tensor `plastic` (6,).
+
+    Fi (3, 3) is set to the inverse of F, b (6,) to F plastic F^T; out_strain (3,) principal logarithmic strains, out_n
+    their axes (columns), out_e (3,) their deviators; work (3, 3).
+    return  0 (1 where det F is not positive), trace and norm of the deviator
+    """
+    if not invert(F, Fi) > 0.0:
+        return 1, 0.0, 0.0
+    congruence(F, plastic, b)
+    if principal_log(b, work, out_strain, out_n) != 0:
+        return 1, 0.0, 0.0
+    trace = out_strain[0] + out_strain[1] + out_strain[2]
+    norm = 0.0
+    for a in range(3):
+        out_e[a] = out_strain[a] - trace / 3.0
+        norm += out_e[a] * out_e[a]
+    return 0, trace, np.sqrt(norm)
+
+
+@kernel
+def keep_plastic(keep: float, mean: float, e: Any, n: Any, Fi: Any, beta: Any, b: Any, out: Any) -> None:
+    """Set the inverse plastic tensor out[:6] whose elastic strains are keep e + mean; beta (3,) and b (6,) are work."""
+    for a in range(3):
+        beta[a] = np.exp(2.0 * (keep * e[a] + mean))
+    from_principal(beta, n, b)
+    congruence(Fi, b, out)
+
+
+@kernel
 def pull_back(
     beta: Any,
     a: Any,

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from spinefix.jit import kernel
 from spinefix.materials.finite.law import FiniteLaw, Value, lame, number
-from spinefix.materials.finite.logarithmic import from_principal, invert, principal_log, pull_back
-from spinefix.materials.finite.tensors import congruence
+from spinefix.materials.finite.logarithmic import keep_plastic, log_trial, pull_back
 
 NAME = "plastic_j2"
 
@@ -72,19 +71,11 @@ def update(
     strain, e, beta = np.empty(3), np.empty(3), np.empty(3)
     c, X = np.empty((6, 6)), np.empty((6, 6))
     for n in range(F.shape[0]):
-        if not invert(F[n], Fi) > 0.0:
-            return 1 + n
         old, new, p = state_old[n], out_state[n], params[rows[n]]
         K, mu = p[0], p[1]
-        congruence(F[n], old, b)
-        if principal_log(b, work, strain, axis) != 0:
+        status, trace, norm = log_trial(F[n], old, Fi, b, work, strain, axis, e)
+        if status != 0:
             return 1 + n
-        trace = strain[0] + strain[1] + strain[2]
-        norm = 0.0
-        for A in range(3):
-            e[A] = strain[A] - trace / 3.0
-            norm += e[A] * e[A]
-        norm = np.sqrt(norm)
         q = np.sqrt(6.0) * mu * norm
         p_old = old[6]
         yield_stress = p[2] + p[3] * p_old + p[4] * (1.0 - np.exp(-p[5] * p_old))
@@ -96,10 +87,7 @@ def update(
             keep = 1.0 - 3.0 * mu * step / q
             rank = 6.0 * mu * mu * (step / q - 1.0 / (3.0 * mu + slope)) / (norm * norm)
             new[6] = p_old + step
-            for A in range(3):
-                beta[A] = np.exp(2.0 * (keep * e[A] + trace / 3.0))
-            from_principal(beta, axis, b)
-            congruence(Fi, b, new[:6])
+            keep_plastic(keep, trace / 3.0, e, axis, Fi, beta, b, new)
         hardened = new[6]
         W = 0.5 * K * trace * trace + mu * keep * keep * norm * norm + hardened * (p[2] + 0.5 * p[3] * hardened)
         if p[5] > 0.0:

@@ -35,14 +35,6 @@ def right_cauchy_green(F: Any, out_C: Any) -> None:
 
 
 @kernel
-def left_cauchy_green(F: Any, out_b: Any) -> None:
-    """b = F F^T (6,)."""
-    for n in range(6):
-        i, j = FIRST[n], SECOND[n]
-        out_b[n] = F[i, 0] * F[j, 0] + F[i, 1] * F[j, 1] + F[i, 2] * F[j, 2]
-
-
-@kernel
 def green_lagrange(F: Any, out_E: Any) -> None:
     """E = (F^T F - I) / 2 (6,), from the displacement gradient so that small strains keep their digits."""
     a, b, c = F[0, 0] - 1.0, F[1, 1] - 1.0, F[2, 2] - 1.0
