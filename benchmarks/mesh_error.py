@@ -82,7 +82,7 @@ def compare(scenario: Path) -> dict[str, Any]:
     measured = errors(study, meshes["middle"], meshes["fine"], "fine")
     estimated = errors(study, meshes["middle"], meshes["coarse"], "coarse")
     key = "stiffness_ratio_to_intact"
-    ratio = {name: {(r["arm"], r["direction"]): r for r in mesh.pop("rows")} for name, mesh in meshes.items()}
+    ratio = {name: {(r["arm"], r["case"]): r for r in mesh.pop("rows")} for name, mesh in meshes.items()}
     return {
         "created": provenance.now(),
         "command": "python benchmarks/mesh_error.py",
