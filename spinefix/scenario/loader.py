@@ -7,6 +7,7 @@ strict: a quoted number is text. All findings of a file come at once.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import types
 import typing
@@ -18,7 +19,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import ScalarNode
 
 from spinefix.errors import Location, ScenarioError, UsageError, path_text
 from spinefix.scenario.schema import Inconsistency, Origin, Study
@@ -55,28 +58,69 @@ def parse_study(text: str, file: str = "<text>", overrides: Sequence[str] = ()) 
     for override in overrides:
         document.override(override)
     try:
-        study = Study.model_validate(_plain(document.root), strict=True)
+        study = Study.model_validate(_bounded(document), strict=True)
     except ValidationError as error:
         raise ScenarioError(_findings(document, error)) from None
     return study.read_from(Origin(document.later_finding))
 
 
-def _parse(text: str, file: str) -> CommentedMap:
+class _Constructor(RoundTripConstructor):  # type: ignore[misc]
+    """Values of the YAML 1.2 core schema: a date is text."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_scalar)
+
+
+def _yaml() -> YAML:
     yaml = YAML(typ="rt", pure=True)
     yaml.version = "1.2"
+    yaml.Constructor = _Constructor
+    return yaml
+
+
+_BROKEN = (YAMLError, ValueError, RecursionError)
+"""What the parser raises: for bad syntax, for a tag that its value does not fit, for nesting without end."""
+
+
+def _problem(error: Exception) -> str:
+    """Return one line on what the parser could not read."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if not isinstance(error, MarkedYAMLError):
+        return str(error).partition("\n")[0]
+    problem = (error.problem or str(error)).partition("\n")[0]
+    return f"{error.context}, {problem}" if error.context and problem.startswith("but ") else problem
+
+
+def _parse(text: str, file: str) -> CommentedMap:
     try:
-        root = yaml.load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = (error.problem or str(error)).splitlines()[0]
+        root = _yaml().load(text)
+    except _BROKEN as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None) or _misfit(text, error)
         if mark is None:
-            raise ScenarioError([f"{file}: {problem}"]) from None
-        raise ScenarioError([_located(file, text.splitlines(), (mark.line, mark.column), problem)]) from None
-    except YAMLError as error:
-        raise ScenarioError([f"{file}: {str(error).splitlines()[0]}"]) from None
+            raise ScenarioError([f"{file}: {_problem(error)}"]) from None
+        raise ScenarioError([_located(file, text.splitlines(), (mark.line, mark.column), _problem(error))]) from None
     if not isinstance(root, CommentedMap):
         raise ScenarioError([f"{file}:1:1: a scenario is a mapping of keys, this file is not"])
     return root
+
+
+def _misfit(text: str, error: Exception) -> Any:
+    """Return the mark of the first scalar that does not fit its tag, such as ``!!int x``; None for other errors."""
+    if not isinstance(error, ValueError):
+        return None
+    yaml = _yaml()
+    waiting = [yaml.compose(text)]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ScalarNode):
+            try:
+                yaml.constructor.construct_object(node)
+            except ValueError:
+                return node.start_mark
+        elif node is not None:
+            waiting += [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+    return None
 
 
 class _Document:
@@ -95,9 +139,9 @@ class _Document:
         if not sign or not where:
             raise ScenarioError([f"--set {assignment}: expected key.path=value"])
         try:
-            value = YAML(typ="rt", pure=True).load(raw)
-        except YAMLError as error:
-            raise ScenarioError([f"--set {assignment}: {str(error).splitlines()[0]}"]) from None
+            value = _yaml().load(raw)
+        except _BROKEN as error:
+            raise ScenarioError([f"--set {assignment}: {_problem(error)}"]) from None
         node: Any = self.root
         for i, step in enumerate(where):
             last = i == len(where) - 1
@@ -140,11 +184,12 @@ class _Document:
         for step in where:
             try:
                 if isinstance(node, CommentedMap) and step in node:
-                    found = node.lc.value(step) if at_value and step == where[-1] else node.lc.key(step)
+                    place = node.lc.value(step) if at_value and step == where[-1] else node.lc.key(step)
                 elif isinstance(node, CommentedSeq) and isinstance(step, int):
-                    found = node.lc.item(step)
+                    place = node.lc.item(step)
                 else:
                     break
+                found = place or found  # what a merge key (<<) brought has no place of its own
             except (KeyError, TypeError, AttributeError, IndexError):
                 break  # set from the command line: it has no place in the file
             node = node[step]
@@ -169,6 +214,28 @@ def _split(key: str) -> Location:
         steps.append(match[1])
         steps.extend(int(i) for i in re.findall(r"\[(\d+)\]", match[2]))
     return tuple(steps)
+
+
+MOST_VALUES = 100_000
+"""Values of the largest scenario; aliases of aliases could make any number of a short file."""
+
+
+def _bounded(document: _Document) -> Any:
+    """Return the plain data of a document, unless aliases blow it up."""
+    if _size(document.root, {}) > MOST_VALUES:
+        raise ScenarioError([f"{document.file}:1:1: aliases (*) make more than {MOST_VALUES} values of this file"])
+    return _plain(document.root)
+
+
+def _size(node: Any, known: dict[int, float]) -> float:
+    """Count the values at and below a node with its aliases written out; infinite for one that holds itself."""
+    if not isinstance(node, Mapping | list):
+        return 1.0
+    if id(node) not in known:
+        known[id(node)] = math.inf  # until it is counted
+        parts = node.values() if isinstance(node, Mapping) else node
+        known[id(node)] = 1.0 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _plain(node: Any) -> Any:

@@ -101,6 +101,39 @@ def test_broken_yaml_is_a_finding_too(text, expected):
     assert any(f.startswith(expected) for f in findings(text))
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: a\ntitle: !!int x\n", "case.yaml:2:8: invalid literal for int()"),
+        ("name: a\ntitle: !!float x\n", "case.yaml:2:8: could not convert string to float"),
+        ("name: " + "9" * 5000, "case.yaml:1:7: Exceeds the limit"),
+        ("name: a\n---\nname: b\n", "case.yaml:2:1: expected a single document in the stream, but found another"),
+        ("name: " + "{a: " * 1500 + "1" + "}" * 1500, "case.yaml: nested too deeply"),
+        ("arms: &a {x: *a}\n", "case.yaml:1:7: arms.x: "),
+        ("a: &a [1,1,1,1]\n" + "".join(f"b{i}: &b{i} [{', '.join(4 * [f'*b{i - 1}' if i else '*a'])}]\n"
+         for i in range(20)), "case.yaml:1:1: aliases (*) make more than 100000 values"),
+        ("<<: {nme: a}\nname: a\n", "case.yaml:1:1: nme: unknown key 'nme'"),
+        ("name: a\x00b\n", "case.yaml: unacceptable character #x0000"),
+        ("1: a\n", "case.yaml:1:4: [1]: Keys should be strings"),
+        ("? [a, b]\n: 1\n", "case.yaml:1:1: "),
+        ("!!set {a, b}\n", "case.yaml:1:1: a scenario is a mapping"),
+    ],
+)  # fmt: skip
+def test_what_a_fuzzer_found_is_a_finding(text, expected):
+    found = findings(text)
+    assert any(f.startswith(expected) for f in found), found
+
+
+def test_dates_are_text_as_in_yaml_1_2():
+    assert parse_study(GOOD + "title: 2001-13-45\n").title == "2001-13-45"
+    assert parse_study(GOOD, overrides=["title=2001-01-01"]).title == "2001-01-01"
+
+
+@pytest.mark.parametrize("value", ["{a: " * 1500 + "}" * 1500, "!!int x", "{a: b: c}", "*x"])
+def test_an_override_that_is_no_yaml_is_a_finding(value):
+    assert only(GOOD, f"title={value}").startswith(f"--set title={value}: ")
+
+
 def test_yaml_1_2_words_are_words():
     assert "should be a valid boolean (given: 'off')" in only(GOOD + "outputs: {pictures: off}\n")
 
