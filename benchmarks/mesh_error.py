@@ -67,7 +67,7 @@ def errors(study: Study, middle: dict[str, Any], other: dict[str, Any], check: s
     outcomes = outcomes_of(middle)
     add_mesh_error(asked, outcomes, lambda _: outcomes_of(other))
     return {
-        (str(r["arm"]), str(r["direction"])): cast(float, r["mesh_error_pct"]) for o in outcomes for r in o.comparison
+        (str(r["arm"]), str(r["case"])): cast(float, r["mesh_error_pct"]) for o in outcomes for r in o.comparison
     }
 
 
