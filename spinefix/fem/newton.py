@@ -1,6 +1,8 @@
 """Load stepping: increments that shrink on trouble, grow again and land exactly on the times asked for.
 
-Within an increment Newton's method runs with a line search on the work of the step. All tolerances are relative:
+Within an increment Newton's method runs with a line search on the work of the step. Slender parts overshoot and come
+back by themselves, so the search waits; stiffening fibres do not. An increment that fails is therefore tried again with
+the search on from the first iteration before it is cut, and what helped is kept. All tolerances are relative:
 residuals to the loads and reactions of the increment, moments through the size of the model. So the same model in
 other units takes the same iterations.
 """
@@ -170,6 +172,7 @@ class _Trace:
     """What happens within one attempt."""
 
     errors: list[float] = field(default_factory=list)
+    sizes: list[float] = field(default_factory=list)
     searches: int = 0
     last: Balance | None = None
 
@@ -235,6 +238,7 @@ class _Walk:
     ) -> None:
         self.problem, self.control, self.direction, self.kinks, self.worst = problem, control, direction, kinks, worst
         self.history: list[Attempt] = []
+        self.careful = direction.careful  # search step lengths from the first iteration on
 
     def through(self, times: list[float], here: Increment) -> Path:
         """Visit all times."""
@@ -251,6 +255,9 @@ class _Walk:
                 found, attempt = self._attempt(here, end, trace)
                 self.history.append(attempt)
                 if found is None:
+                    self.careful = not self.careful or self.direction.careful
+                    if self.careful and not self.direction.careful:
+                        continue
                     pace = 0.5 * (end - here.time)
                     if pace < least * (1.0 - 1e-9):
                         raise self._give_up(kept, here, attempt, trace)
@@ -291,14 +298,16 @@ class _Walk:
         floor = first_work = largest = 0.0
         for _ in range(control.max_iterations + 1):
             trace.last = balance
-            largest = max(largest, _force_norm(problem, balance.residual))
+            size = _force_norm(problem, balance.residual)
+            largest = max(largest, size)
             error = _relative(problem, here, balance, largest)
             moving = motion.any()
             if not moving:
                 trace.errors.append(error)
-                if error <= control.residual or _force_norm(problem, balance.residual) <= floor:
+                trace.sizes.append(size)
+                if error <= control.residual or size <= floor:
                     return balance
-                if error > 1e6 * min(trace.errors):
+                if error > 1e6 * min(trace.errors) or not size <= 1e12 * min(trace.sizes):
                     raise ConvergenceError(f"diverged: relative residual {error:.3g}")
             step, stiffest = self._direction(balance, end, states, motion)
             floor = max(floor, 8.0 * np.finfo(float).eps * stiffest * problem.size)
@@ -359,8 +368,7 @@ class _Walk:
                     raise
         start = float(step @ old.residual)
         stalls = len(trace.errors) > self.control.patience and trace.errors[-1] > min(trace.errors[:-1])
-        stalls = stalls or self.direction.careful
-        if stalls and start < 0.0 and trial.slope > self.control.line_search * abs(start):
+        if (stalls or self.careful) and start < 0.0 and trial.slope > self.control.line_search * abs(start):
             trial = _bisect(at, start, trial, trace)
         return trial.balance, trial.length
 

@@ -2,7 +2,8 @@
 
 ``W = ground + k1 / (2 k2) sum_f (exp(k2 (I4 - 1)^2) - 1)`` where ``I4 = a . C a > 1``. I4 is the whole squared stretch
 of the fibre, not its isochoric part: a fibre feels what its ends do (Nolan DR et al. 2014, J Mech Behav Biomed Mater
-39:48-60). C01 = 0 gives a neo-Hookean ground. k1 is per volume of tissue.
+39:48-60). C01 = 0 gives a neo-Hookean ground. k1 is per volume of tissue. At rest the tangent of the fibres counts, see
+`holzapfel`.
 Source: Holzapfel GA, Gasser TC, Ogden RW (2000), J Elasticity 61:1-48.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinefix.jit import kernel
+from spinefix.materials.finite.holzapfel import ROUND_OFF
 from spinefix.materials.finite.invariants import ground_response
 from spinefix.materials.finite.law import FiniteLaw, Value, number
 from spinefix.materials.finite.mooney_rivlin import ground_row
@@ -56,8 +58,9 @@ def update(
         for f in range(axes.shape[1]):
             structure(axes[n, f], M)
             x = double_dot(M, C) - 1.0
-            if x <= 0.0:  # an absent family (zeros) ends here too
+            if x < -ROUND_OFF:  # an absent family (zeros) ends here too
                 continue
+            x = max(x, 0.0)
             growth = np.exp(k2 * x * x)
             W += 0.5 * k1 / k2 * (growth - 1.0)
             for i in range(6):

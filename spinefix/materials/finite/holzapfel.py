@@ -2,7 +2,8 @@
 
 ``W = C10 (I1 - 3) + k1 / (2 k2) sum_f (exp(k2 <E_f>^2) - 1) + U(J)`` with
 ``E_f = kappa (I1 - 3) + (1 - 3 kappa) (I4_f - 1)``, isochoric invariants I1 and I4, and <x> = x where positive, else 0.
-kappa = 0 means aligned fibres, 1/3 none at all; a family switches off where E_f is not positive.
+kappa = 0 means aligned fibres, 1/3 none at all; a family switches off where E_f is negative. At E_f = 0, hence at rest,
+its tangent counts: of the two one-sided ones this is the one that warns a solver of what a step would meet.
 With U ``mixed`` and K = 2 / D this is the law as finite-element codes have it. The split is meant for nearly
 incompressible tissue: at low K fibres would rather swell than stretch (Nolan DR et al. 2014, J Mech Behav Biomed Mater
 39:48-60).
@@ -25,6 +26,8 @@ from spinefix.materials.finite.tensors import add_dyad, mirror, structure
 from spinefix.materials.finite.volumetric import volumetric_code
 
 NAME = "holzapfel_gasser_ogden"
+ROUND_OFF = 1e-12
+"""Fibre strains this close to zero are zero."""
 
 
 def row(parameters: Mapping[str, Value]) -> NDArray[np.float64]:
@@ -77,8 +80,9 @@ def update(
                 M[i] = (1.0 - 3.0 * kappa) * M[i] + kappa * unit[i]
             value = linear_invariant(M, C, Ci, J23, A)
             E = value - 1.0
-            if E <= 0.0:
+            if E < -ROUND_OFF:
                 continue
+            E = max(E, 0.0)
             growth = np.exp(k2 * E * E)
             W += 0.5 * k1 / k2 * (growth - 1.0)
             dW = k1 * E * growth
