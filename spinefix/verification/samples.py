@@ -38,6 +38,18 @@ SAMPLES: Mapping[str, Mapping[str, Value]] = {
         "saturation_MPa": 0.4,
         "saturation_rate": 5.0,
     },
+    "crushable": {
+        "E_MPa": 10.0,
+        "nu": 0.3,
+        "yield_tension_MPa": 0.4,
+        "yield_compression_MPa": 0.6,
+        "yield_hydrostatic_MPa": 0.5,
+        "hardening_MPa": 0.5,
+        "residual": 0.6,
+        "softening_strain": 0.1,
+        "densification_MPa": 3.0,
+        "densification_strain": 0.3,
+    },
 }
 """Numbers chosen so that every term matters; none is a tissue."""
 
