@@ -76,6 +76,7 @@ def threads() -> Iterator[Row]:
         points = roughened(points, conn, kind, 0.02)
         rng = np.random.default_rng(3)
         u = 0.1 * points @ rng.uniform(-1, 1, (3, 3)) + 0.004 * rng.uniform(-1, 1, points.shape)
+        u *= points[:, 2:]  # grows from the clamp
         fixed = np.repeat((points[:, 2] < 0.1)[:, None], 3, axis=1)
         out = []
         try:
