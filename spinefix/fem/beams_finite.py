@@ -1,9 +1,9 @@
 """Co-rotational Timoshenko beams: finite displacements and rotations, small strains.
 
 A frame follows the chord of each element and the mean of its end rotations; in it the linear stiffness of
-`spinefix.fem.beams` acts on the elongation and on the rotation vectors of the ends. Forces are the exact gradient of
-that energy. The tangent in spins is exact too; its symmetric part is assembled (`spinefix.fem.items` says why that
-loses nothing).
+`spinefix.fem.beams`, or the fibre sections of `spinefix.fem.beams_plastic` where bars may yield, acts on the elongation
+and on the rotation vectors of the ends. Forces are the exact gradient of that energy. The tangent in spins is exact
+too; its symmetric part is assembled (`spinefix.fem.items` says why that loses nothing).
 
 Sources: Crisfield MA (1990), A consistent co-rotational formulation for non-linear, three-dimensional beam-elements,
 Comput Methods Appl Mech Eng 81:131-150; Battini JM, Pacoste C (2002), Co-rotational beam elements with warping effects
@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinefix.fem import rotations
 from spinefix.fem.beams import BeamGroup, beam_blocks, beam_lengths, local_stiffness
+from spinefix.fem.beams_plastic import FibreBeams, Yielding
 from spinefix.fem.items import Configuration, State, Terms
 from spinefix.fem.kernels_pattern import scatter_blocks
 from spinefix.fem.kinematics import cross_matrix
@@ -57,38 +59,63 @@ class FiniteBeams:
     group : BeamGroup
     rotation_index : (n,) int32
     name : str
+    yielding : Yielding, optional
+        Plasticity of solid round bars; elastic without.
+
+    Raises
+    ------
+    MaterialError
+        Bars that may yield are not solid and round.
     """
 
     points: F64
     group: BeamGroup
     rotation_index: I32
     name: str = "beams"
+    yielding: Yielding | None = None
+
+    def __post_init__(self) -> None:
+        _ = self.fibres
+
+    @cached_property
+    def fibres(self) -> FibreBeams | None:
+        """The sections of bars that may yield."""
+        if self.yielding is None:
+            return None
+        return FibreBeams(self.group, beam_lengths(self.points, self.group), self.yielding)
 
     def cliques(self) -> Sequence[I32]:
         """Four blocks of each beam."""
         return (beam_blocks(self.group, self.rotation_index, len(self.points)),)
 
     def start(self) -> State:
-        """No history."""
-        return ()
+        """Plastic strains of the fibres, where bars may yield."""
+        return () if self.fibres is None else (self.fibres.virgin(),)
 
     def evaluate(self, x: Configuration, time: float, state: State, out: Terms, first: int) -> State:
         """See `spinefix.fem.items.Item.evaluate`."""
         frames = self.frames(x)
-        K = self._stiffness()
-        local = np.einsum("bij,bj->bi", K, frames.deformation)
+        K, local, new, _ = self._respond(frames.deformation, state)
         force, tangent = _global(frames, K, local, out.wants_tangent)
         np.add.at(out.internal, self.cliques()[0], force.reshape(-1, 4, 3))
         if out.data is not None:
             symmetric = 0.5 * (tangent + tangent.transpose(0, 2, 1))
             blocks = symmetric.reshape(-1, 4, 3, 4, 3).transpose(0, 1, 3, 2, 4)
             scatter_blocks(np.ascontiguousarray(blocks), out.pattern.maps[first], out.data)
-        return ()
+        return new
 
     def energy(self, x: Configuration, state: State) -> float:
-        """Return the strain energy [N mm]."""
-        deformation = self.frames(x).deformation
-        return float(0.5 * np.einsum("bi,bij,bj->", deformation, self._stiffness(), deformation))
+        """Return the strain energy [N mm]; where bars may yield, elastic energy plus plastic work."""
+        return float(self._respond(self.frames(x).deformation, state)[3])
+
+    def _respond(self, deformation: F64, state: State) -> tuple[F64, F64, State, float]:
+        """Stiffness (b, 7, 7), local forces (b, 7), new state and energy at local deformations (b, 7)."""
+        if self.fibres is None:
+            K = self._stiffness()
+            local = np.einsum("bij,bj->bi", K, deformation)
+            return K, local, (), float(0.5 * np.einsum("bi,bi->", local, deformation))
+        r = self.fibres.respond(deformation, state[0])
+        return r.stiffness, r.force, (r.state,), float(r.energy.sum())
 
     def _stiffness(self) -> F64:
         """Stiffness (b, 7, 7) against elongation and end rotations."""
@@ -116,13 +143,20 @@ class FiniteBeams:
         q, q0, q1 = (np.einsum("bij,bj->bi", inward, v) for v in (q, q0, q1))
         return _Frames(axes, length, deformation, q, q0, q1)
 
-    def end_forces(self, x: Configuration) -> F64:
-        """Return the section forces (b, 2, 6) [N, N mm] in the co-rotated axes, signs as in `beams.beam_end_forces`."""
-        full = np.zeros((len(self.group), 12))
-        full[:, _LOCAL] = self.frames(x).deformation
-        forces = np.einsum("bij,bj->bi", local_stiffness(self.points, self.group), full).reshape(-1, 2, 6)
-        forces[:, 0] *= -1.0
-        return np.asarray(forces)
+    def end_forces(self, x: Configuration, state: State = ()) -> F64:
+        """Return the section forces (b, 2, 6) [N, N mm] in the co-rotated axes, signs as in `beams.beam_end_forces`.
+
+        `state` is that of the increment, for bars that may yield; virgin by default.
+        """
+        local = self._respond(self.frames(x).deformation, state or self.start())[1]
+        L = beam_lengths(self.points, self.group)
+        out = np.zeros((len(self.group), 2, 6))
+        out[:, :, 0] = local[:, :1]
+        out[:, 0, 3:], out[:, 1, 3:] = -local[:, 1:4], local[:, 4:7]
+        # Moments of the ends balance a couple of transverse forces.
+        out[:, :, 1] = -((local[:, 3] + local[:, 6]) / L)[:, None]
+        out[:, :, 2] = ((local[:, 2] + local[:, 5]) / L)[:, None]
+        return out
 
 
 def _global(frames: _Frames, K: F64, local: F64, tangent: bool) -> tuple[F64, F64]:
