@@ -11,6 +11,7 @@ from spinefix import materials as laws
 from spinefix.errors import MaterialError
 from spinefix.fem import assembly, constraints, links
 from spinefix.fem.beams import BeamGroup, beam_axes
+from spinefix.fem.beams_plastic import Yielding
 from spinefix.mesh.core import F64, I32, Bool
 from spinefix.model.core import Model
 
@@ -143,6 +144,29 @@ def beam_groups(model: Model) -> tuple[BeamGroup, ...]:
             )
         )
     return tuple(groups)
+
+
+def beam_yielding(model: Model, group: BeamGroup) -> Yielding | None:
+    """Return yield stresses and hardening of beams whose material is ``plastic_j2``; None where no beam has it.
+
+    The linear analysis takes such beams as elastic.
+
+    Raises
+    ------
+    MaterialError
+        The material saturates (beams harden linearly), or a number is out of range.
+    """
+    limit, hardening = np.full(len(group), np.inf), np.zeros(len(group))
+    for i in np.unique(model.material_id[group.cells]):
+        material = model.materials[i]
+        if material.law != "plastic_j2":
+            continue
+        if material.parameters.get("saturation_MPa", 0.0):
+            raise MaterialError(f"material {material.name!r}: beams harden linearly; leave out saturation_MPa")
+        mine = model.material_id[group.cells] == i
+        limit[mine] = material.parameters["yield_MPa"]
+        hardening[mine] = material.parameters.get("hardening_MPa", 0.0)
+    return Yielding(limit, hardening) if np.isfinite(limit).any() else None
 
 
 def link_rows(model: Model, n_dof: int) -> tuple[links.Links, ...]:

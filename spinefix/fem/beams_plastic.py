@@ -192,7 +192,7 @@ class FibreBeams:
     def _strain_scale(self, d: F64) -> F64:
         """Largest generalised strain (b, 1) of each bar, for tolerances."""
         size = np.abs(np.concatenate([d[:, :1] / self.lengths[:, None], d[:, 1:]], axis=1)).max(axis=1, keepdims=True)
-        return np.maximum(size, 1e-30)
+        return np.asarray(np.maximum(size, 1e-30))
 
     def _fibres(self, strain: F64, old: F64) -> tuple[F64, F64, F64, F64]:
         """Energy (...), stress (..., 2), tangent (..., 2, 2) and new state of fibres with strains (..., 2)."""
