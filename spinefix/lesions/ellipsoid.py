@@ -33,6 +33,10 @@ BREACH_SHARE = 0.05
 """Assumed: a wall counts as breached when at least this fraction of its shell is replaced, somewhere wholly."""
 
 
+MOST_SLENDER = 20.0
+"""Greatest ratio of two semi-axes, a choice made here: a more slender ellipsoid is thinner than an element."""
+
+
 class EllipsoidalLesion(Spec):
     """An ellipsoid of tumour in one vertebral body; without a breach it spares cortex and endplates."""
 
@@ -42,7 +46,7 @@ class EllipsoidalLesion(Spec):
     """Diseased vertebra, e.g. L3."""
     kind: Literal["lytic", "blastic"] = "lytic"
     """Bone dissolved or bone formed."""
-    volume_pct: float = Field(gt=0.0, lt=100.0)
+    volume_pct: float = Field(ge=0.1, lt=100.0)
     """Volume of the lesion in the body, in percent of the whole vertebral body with its shell and endplates."""
     centre_pct: tuple[Percent, Percent, Percent] = (50.0, 50.0, 50.0)
     """Centre in the box of the body: posterior-anterior, right-left, inferior-superior. A breach may move it."""
@@ -52,11 +56,11 @@ class EllipsoidalLesion(Spec):
     """Walls through which the lesion breaks; it is moved towards them until it does. Empty: the shell stays whole."""
     pedicle: Literal["none", "left", "right", "both"] = "none"
     """Pedicles into which the lesion grows, from the body backwards."""
-    pedicle_pct: float = Field(default=50.0, gt=0.0, le=100.0)
+    pedicle_pct: float = Field(default=50.0, ge=1.0, le=100.0)
     """Part of the volume of each involved pedicle that is diseased."""
-    E_MPa: float | None = Field(default=None, gt=0.0)
+    E_MPa: float | None = Field(default=None, ge=1e-3, le=1e6)
     """Modulus of the lesion's tissue; by default the library's, for a lytic lesion 0.2 MPa (measured)."""
-    stiffness_scale_1: float | None = Field(default=None, gt=0.0)
+    stiffness_scale_1: float | None = Field(default=None, ge=1e-6, le=1e3)
     """Multiplier of the local bone modulus, in place of E_MPa; by default 4 for a blastic lesion (assumed)."""
 
     @model_validator(mode="after")
@@ -67,8 +71,9 @@ class EllipsoidalLesion(Spec):
             raise ValueError("a lytic lesion weakens: stiffness_scale_1 must be at most 1")
         if self.kind == "blastic" and (self.stiffness_scale_1 or 1.0) < 1.0:
             raise ValueError("a blastic lesion stiffens: stiffness_scale_1 must be at least 1")
-        if min(self.radii_ratio_1) <= 0.0:
-            raise ValueError("radii_ratio_1 must be positive")
+        least, most = min(self.radii_ratio_1), max(self.radii_ratio_1)
+        if not 0.0 < least <= most <= MOST_SLENDER * least:
+            raise ValueError(f"radii_ratio_1 must be positive and within a factor of {MOST_SLENDER:g} of each other")
         return self
 
     def involved_pedicles(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def diseased_fraction(segment: Segment, coverage: np.ndarray, level: str) -> flo
     return float((coverage[body] * volume).sum() / volume.sum())
 
 
-@pytest.mark.parametrize("volume_pct", [2.0, 10.0, 35.0, 70.0])
+@pytest.mark.parametrize("volume_pct", [0.1, 2.0, 10.0, 35.0, 70.0])
 @pytest.mark.parametrize("centre_pct", [(50.0, 50.0, 50.0), (15.0, 80.0, 30.0)], ids=["centre", "corner"])
 def test_volume_is_met_within_one_per_cent(
     segment: Segment, volume_pct: float, centre_pct: tuple[float, float, float]
@@ -242,6 +242,14 @@ def test_missing_modulus_is_named(segment: Segment) -> None:
         {"kind": "blastic", "stiffness_scale_1": 0.5},
         {"centre_pct": (50.0, 50.0, 101.0)},
         {"volume_pct": 0.0},
+        {"volume_pct": 1e-300},
+        {"radii_ratio_1": (1e-300, 1.0, 1.0)},
+        {"radii_ratio_1": (1.0, 1.0, 1e200)},
+        {"radii_ratio_1": (1.0, 0.0, 1.0)},
+        {"radii_ratio_1": (1.0, -1.0, 1.0)},
+        {"pedicle_pct": 1e-12},
+        {"E_MPa": 1e-300},
+        {"kind": "blastic", "stiffness_scale_1": 1e300},
         {"cortical_breach": ("top",)},
         {"radius_mm": 3.0},
     ],
