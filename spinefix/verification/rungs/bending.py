@@ -88,6 +88,7 @@ def elastica_force() -> Iterator[Row]:
     L, E, law, modulus = 24.0, 1.0e4, "saint_venant_kirchhoff", {"E_MPa": 1.0e4, "nu": 0.0}
     cases = (
         ("hex8", "corotational", (24, 1, 1), 4e-3),
+        ("hex8", "enhanced", (24, 1, 1), 4e-3),
         ("hex20", "corotational", (12, 1, 1), 4e-3),
         ("hex20", "standard", (12, 1, 1), 4e-3),
         ("tet10", "standard", (24, 1, 1), 4e-3),

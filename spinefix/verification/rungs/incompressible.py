@@ -72,6 +72,7 @@ def cook_finite() -> Iterator[Row]:
     exact, parameters = 6.93, {"mu_MPa": 80.194, "K_MPa": 400942.0}
     for kind, formulation, sizes, tolerance in (
         ("hex8", "mean_dilatation", (8, 16), 0.02),
+        ("hex8", "enhanced", (8, 16), 0.02),
         ("tet10", "mean_dilatation", (4, 8), 0.03),
         ("hex20", "mean_dilatation", (4, 8), 0.05),
     ):

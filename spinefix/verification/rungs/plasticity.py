@@ -14,6 +14,8 @@ from spinefix.verification.ladder import Row, rung
 from spinefix.verification.meshes import solid_box
 from spinefix.verification.samples import sample
 
+_BARS = (("hex8", "standard"), ("hex8", "mean_dilatation"), ("hex8", "enhanced"), ("hex20", "standard"))
+
 
 @rung("Elastic-plastic bar", "one-dimensional return mapping in logarithmic strain, solved by bisection")
 def plastic_bar() -> Iterator[Row]:
@@ -35,7 +37,7 @@ def plastic_bar() -> Iterator[Row]:
             tau = sign * yield_stress(passed)
         expected.append(tau / np.exp(eps))
     width = np.exp(-nu * (strains[-1] - plastic) - 0.5 * plastic)
-    for kind, formulation in (("hex8", "standard"), ("hex8", "mean_dilatation"), ("hex20", "standard")):
+    for kind, formulation in _BARS:
         points, conn = solid_box(kind, (2.0, 1.0, 1.0), (2, 1, 1))
         end = points[:, 0] == 2.0
         fixed = points == 0.0
