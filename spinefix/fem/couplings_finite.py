@@ -256,8 +256,8 @@ def tie_weights(mesh: Mesh, tie: Tie) -> tuple[I32, I32, F64]:
             f"tie {tie.name!r}: node {nodes[far]} is {near.distance[far]:.3g} mm from the surface, "
             f"farther than the tolerance of {tie.tolerance:.3g} mm"
         )
-    parts = mesh.split(np.asarray(tie.facets)[near.facet, 0])
-    width = max(block.conn.shape[1] for block, local, _ in parts if len(local))
+    parts = [part for part in mesh.split(np.asarray(tie.facets)[near.facet, 0]) if len(part[1])]
+    width = max(block.conn.shape[1] for block, _, _ in parts)
     masters, weights = np.zeros((len(nodes), width), np.int32), np.zeros((len(nodes), width))
     for block, local, where in parts:
         m = block.conn.shape[1]
