@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
+from spinefix.analysis.condensation import Condensation, condensation, expanded
 from spinefix.analysis.solve import Stopwatch
 from spinefix.analysis.system import active_blocks, beam_groups, elasticity_table, rotation_index
 from spinefix.errors import CheckError, MaterialError, UsageError
@@ -31,8 +32,9 @@ from spinefix.fem.finite import FINITE_FORMULATIONS, FiniteGroup
 from spinefix.fem.items import Configuration, Item, PointLoads, Program
 from spinefix.fem.links_finite import CorotatedLinks
 from spinefix.fem.solids_finite import FiniteSolids, FixedElasticity
+from spinefix.fem.superelement import Superelement
 from spinefix.materials.finite import FINITE_LAWS, finite_law, parameter_rows
-from spinefix.mesh.core import F64, I32, Mesh
+from spinefix.mesh.core import F64, I32, Bool, Mesh
 from spinefix.model.core import LoadCase, Model, PointSprings, SurfaceSprings
 from spinefix.results.solution import Check
 
@@ -209,6 +211,17 @@ class Structure:
     ----------
     model : Model
     extras : Extras
+    loaded : (k,) int32, optional
+        The only nodes that loads of the model act on. Given, linear parts (vertebrae with their screws, prostheses) are
+        condensed to the nodes where others touch them (`spinefix.fem.superelement`).
+
+    Attributes
+    ----------
+    items : tuple of Item
+        What is solved for, without loads.
+    inside : tuple of Item
+        What superelements stand for; not solved for.
+    superelements : tuple of Superelement
 
     Raises
     ------
@@ -216,16 +229,43 @@ class Structure:
         The model is unusable.
     """
 
-    def __init__(self, model: Model, extras: Extras | None = None) -> None:
+    def __init__(self, model: Model, extras: Extras | None = None, *, loaded: I32 | None = None) -> None:
         self.model, self.extras = model, extras or Extras()
-        self.rotation_index = rotation_index(model)
-        self.items = _structure_items(model, self.extras, self.rotation_index)
+        self.rotation_index = index = rotation_index(model)
+        if loaded is not None and (self.extras.items or self.extras.spreads or self.extras.paths):
+            raise UsageError("with extra items, spread loads or paths nothing can be condensed; leave out `loaded`")
+        self.loaded = loaded
+        groups, beams = finite_groups(model), beam_groups(model)
+        embedded = {e.name: links.embedded_links(model.mesh, index, e, _n_dof(index)) for e in model.embeddings}
+        parts = Condensation.none(model.mesh.n_cells)
+        if loaded is not None:
+            parts = condensation(model, index, groups, beams, embedded, loaded)
+        self.superelements = parts.items
+        solids = [(g, parts.cells[g.cells]) for g in groups]
+        rods = [(b, parts.cells[b.cells]) for b in beams]
+        held = {name: name in parts.embeddings for name in embedded}
+
+        def part(condensed: bool) -> list[Item]:
+            """Solids, beams and embeddings on one side."""
+            own = [g.take(_rows(inner == condensed)) for g, inner in solids if (inner == condensed).any()]
+            bars = [b.take(_rows(inner == condensed)) for b, inner in rods if (inner == condensed).any()]
+            out: list[Item] = [FiniteSolids(model.mesh.points, tuple(own))] if own else []
+            out += [FiniteBeams(model.mesh.points, b, index, f"beams.{i}") for i, b in enumerate(bars)]
+            rows = [embedded[name] for name, inner in held.items() if inner == condensed]
+            return [*out, *(CorotatedLinks(model.mesh.points, r) for r in rows)]
+
+        self.inside = tuple(part(condensed=True))
+        self.items = (*part(condensed=False), *self.superelements, *_joint_items(model, self.extras, index))
         self._base: Problem | None = None
 
     def problem(self, steps: Sequence[Step]) -> Problem:
         """Compose the problem of some load steps; those without prescribed motions share pattern and constraints."""
         loads = _loads(self.model, self.rotation_index, steps, self.extras)
         motions = _motions(steps)
+        if self.loaded is not None:
+            acting = {k for s in steps for k in (*s.case.forces, *s.case.moments, *s.motions)}
+            if not acting <= set(self.loaded.tolist()):
+                raise UsageError(f"node {min(acting - set(self.loaded.tolist()))} is not among the loaded nodes")
         if motions:
             return self._compose(motions).with_loads(loads)
         if self._base is None:
@@ -238,6 +278,8 @@ class Structure:
         for item in self.items:
             for group in item.groups if isinstance(item, FiniteSolids) else ():
                 active[group.conn] = True
+            if isinstance(item, Superelement):
+                active[item.frame.blocks] = True
         constraints = finite_constraints(
             model.mesh, index, active,
             supports=model.supports, couplings=model.couplings, ties=model.ties, motions=motions,
@@ -257,7 +299,22 @@ class Structure:
             own = start.states[: len(self.items)]
             start = replace(start, states=(*own, *(item.start() for item in problem.items[len(own) :])))
         watch.lap("build")
-        return _follow(self.model, problem, steps, control, start, watch)
+        try:
+            return self._whole(_follow(self.model, problem, steps, control, start, watch))
+        except newton.NotConverged as error:
+            if isinstance(error.partial, NonlinearSolution):
+                error.partial = self._whole(error.partial)
+            raise
+
+    def _whole(self, solution: NonlinearSolution) -> NonlinearSolution:
+        """Put what is inside superelements in place."""
+        if not self.superelements or not solution.increments:
+            return solution
+        increments = []
+        for inc in solution.increments:
+            x = expanded(self.superelements, inc.x)
+            increments.append(replace(inc, x=x, blocks=x.vectors(inc.blocks)))
+        return replace(solution, u=np.array([i.blocks for i in increments]), increments=tuple(increments))
 
 
 def _follow(
@@ -295,18 +352,22 @@ def build_problem(model: Model, steps: Sequence[Step], extras: Extras | None = N
 # --- items ---
 
 
-def _structure_items(model: Model, extras: Extras, index: I32) -> tuple[Item, ...]:
-    """All items but loads."""
-    points = model.mesh.points
-    groups, beams = finite_groups(model), beam_groups(model)
-    items: list[Item] = []
-    if groups:
-        items.append(FiniteSolids(points, groups))
-    items += [FiniteBeams(points, group, index, f"beams.{i}") for i, group in enumerate(beams)]
-    items += [_cables(model, s, extras.curves.get(s.name)) for s in model.point_springs]
-    items += [CorotatedLinks(points, rows) for rows in _interfaces(model, index)]
-    items += [_layer(model, s) for s in model.surface_springs if s.press is not None]
+def _joint_items(model: Model, extras: Extras, index: I32) -> tuple[Item, ...]:
+    """Ligaments, facing surfaces and extra items."""
+    points, joints = model.mesh.points, model.surface_springs
+    items: list[Item] = [_cables(model, s, extras.curves.get(s.name)) for s in model.point_springs]
+    glued = [links.surface_links(model.mesh, s, _n_dof(index)) for s in joints if s.press is None]
+    items += [CorotatedLinks(points, rows) for rows in glued]
+    items += [_layer(model, s) for s in joints if s.press is not None]
     return (*items, *extras.items)
+
+
+def _n_dof(index: I32) -> int:
+    return 3 * (len(index) + int(index.max(initial=-1)) + 1)
+
+
+def _rows(chosen: Bool) -> I32:
+    return np.flatnonzero(chosen).astype(np.int32)
 
 
 def finite_groups(model: Model) -> tuple[FiniteGroup, ...]:
@@ -363,15 +424,6 @@ def _group(model: Model, kind: str, conn: I32, cells: I32, law: str, formulation
     params = parameter_rows(found, [model.materials[i].parameters for i in used])
     axes = model.fibres[cells] if found.axes != "none" else np.zeros((len(cells), 0, 3))
     return FiniteGroup(kind, formulation, cells, conn, found, params, kernel_array(inverse, np.int32), axes, scale)
-
-
-def _interfaces(model: Model, index: I32) -> list[links.Links]:
-    """Rows of embedded beams and of foundations that act both ways, as in the linear analysis."""
-    n_dof = 3 * (model.mesh.n_points + int(index.max(initial=-1)) + 1)
-    return [
-        *(links.surface_links(model.mesh, s, n_dof) for s in model.surface_springs if s.press is None),
-        *(links.embedded_links(model.mesh, index, e, n_dof) for e in model.embeddings),
-    ]
 
 
 def _layer(model: Model, springs: SurfaceSprings) -> Contact:

@@ -6,7 +6,6 @@ Metrics ask a `Response` and need not know how the answer was found.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
 
@@ -261,10 +260,10 @@ class NonlinearResponse:
         self.model = structure.model
         self.solutions: dict[str, NonlinearSolution] = {}
         self._preloads: dict[float, newton.Increment] = {}
-        self._solids = next((i for i in structure.items if isinstance(i, FiniteSolids)), None)
-        self._groups: tuple[FiniteGroup, ...] = self._solids.groups if self._solids else ()
+        every = (*structure.items, *structure.inside)
+        self._groups = tuple(g for i in every if isinstance(i, FiniteSolids) for g in i.groups)
         self.solid_cells = tuple(g.cells for g in self._groups)
-        self.beam_items = tuple(i for i in structure.items if isinstance(i, FiniteBeams))
+        self.beam_items = tuple(i for i in every if isinstance(i, FiniteBeams))
         self.beam_groups = tuple(i.group for i in self.beam_items)
 
     def follow(self, case: str) -> NonlinearSolution:
@@ -374,7 +373,7 @@ class NonlinearResponse:
         rows = _rows(self.solid_cells, mesh.n_cells, cells)
         for (item, state), mine in zip(self._histories(inc), rows, strict=True):
             if len(mine):
-                picked.append(_part(item.groups[0], mine))
+                picked.append(item.groups[0].take(mine))
                 history += [a[mine] for a in state]
         if not picked:
             return np.zeros((mesh.n_points, 3))
@@ -387,7 +386,8 @@ class NonlinearResponse:
         inc = self._last(case)
         out = {name: np.zeros((inc.x.n_blocks, 3)) for name in HELD}
         problem = self.structure.problem([])
-        for item, state in zip(self.structure.items, inc.states, strict=False):
+        states = (*inc.states[: len(self.structure.items)], *(item.start() for item in self.structure.inside))
+        for item, state in zip((*self.structure.items, *self.structure.inside), states, strict=True):
             kind = _kind(item)
             if kind:
                 out[kind] += self._forces(item, inc, _as_evaluated(item, state), problem.pattern)
@@ -410,22 +410,16 @@ class NonlinearResponse:
 
     def _histories(self, inc: newton.Increment) -> list[tuple[FiniteSolids, State]]:
         """Each group of solids as an item, with its history."""
-        where = self.structure.items.index(self._solids) if self._solids else 0
-        items = [FiniteSolids(self.model.mesh.points, (g,)) for g in self._groups]
-        given = iter(inc.states[where] if items else ())
-        return [(item, tuple(next(given) for _ in item.start())) for item in items]
+        of_solids = (s for i, s in zip(self.structure.items, inc.states, strict=False) if isinstance(i, FiniteSolids))
+        given = (a for state in of_solids for a in state)
+        items = (FiniteSolids(self.model.mesh.points, (g,)) for g in self._groups)
+        return [(item, tuple(next(given, a) for a in item.start())) for item in items]
 
     @staticmethod
     def _forces(item: Item, inc: newton.Increment, state: State, pattern: BlockPattern) -> F64:
         terms = Terms.zeros(pattern, tangent=False)
         item.evaluate(inc.x, inc.time, state, terms, 0)
         return terms.internal
-
-
-def _part(group: FiniteGroup, rows: I32) -> FiniteGroup:
-    """Some elements of a group."""
-    own = (getattr(group, name)[rows] for name in ("cells", "conn", "param_id", "axes", "scale"))
-    return replace(group, **dict(zip(("cells", "conn", "param_id", "axes", "scale"), own, strict=True)))
 
 
 def _kind(item: Item) -> str:

@@ -8,7 +8,7 @@ Source: Przemieniecki JS (1968), Theory of Matrix Structural Analysis, section 5
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,10 @@ class BeamGroup:
 
     def __len__(self) -> int:
         return len(self.conn)
+
+    def take(self, rows: I32) -> BeamGroup:
+        """Return some of the beams."""
+        return BeamGroup(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 def beam_axes(points: F64, conn: I32, orientation: F64) -> F64:

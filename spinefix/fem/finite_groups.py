@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -154,6 +154,11 @@ class FiniteGroup:
 
     def __len__(self) -> int:
         return len(self.conn)
+
+    def take(self, rows: I32) -> FiniteGroup:
+        """Return some of the elements."""
+        of_element = ("cells", "conn", "param_id", "axes", "scale")
+        return replace(self, **{name: getattr(self, name)[rows] for name in of_element})
 
     @property
     def n_state(self) -> int:

@@ -102,6 +102,9 @@ class Analysis(Spec):
     and follower loads."""
     load_pct: Annotated[tuple[Annotated[float, Field(gt=0.0, le=100.0)], ...], Field(min_length=1)] = (50.0, 100.0)
     """Parts of each load at which a nonlinear run keeps results, ascending to 100."""
+    superelements: bool = True
+    """Condense each vertebra with its screws to the nodes where discs, joints and rods touch it: the same answer to
+    some 0.1 % in much less time."""
 
 
 class Outputs(Spec):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from spinefix.analysis.nonlinear import NonlinearSolution, Structure
 from spinefix.analysis.response import LinearResponse, NonlinearResponse
 from spinefix.analysis.solve import Stopwatch, solve
@@ -50,12 +52,18 @@ class NonlinearArm:
     def __init__(self, study: Study, arm: ArmModel) -> None:
         control = Control(linear_solver=study.solver.linear_solver)
         watch = Stopwatch()
-        structure = Structure(arm.model)
+        nodes = {node for c in arm.cases for node in (*c.forces, *c.moments)}
+        loaded = np.array(sorted(nodes), np.int32) if study.analysis.superelements else None
+        structure = Structure(arm.model, loaded=loaded)
         watch.lap("structure")
         self.seconds = watch.seconds
         cases = {c.name: c for c in arm.cases}
         self.response = NonlinearResponse(structure, cases, tuple(p / 100.0 for p in study.analysis.load_pct), control)
-        self.solver: dict[str, object] = {"analysis": "nonlinear", "strategy": control.strategy}
+        self.solver: dict[str, object] = {
+            "analysis": "nonlinear",
+            "strategy": control.strategy,
+            "superelements": len(structure.superelements),
+        }
         self._checks: dict[str, Check] = {}
         self._totals: dict[str, float] = {}
 

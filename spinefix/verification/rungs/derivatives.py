@@ -163,7 +163,8 @@ def _cables(
     nodes = np.array([[0, 1], [1, 3], [2, 6]], np.int32)
     table = np.array([0.0, 0.5, 1.0, 2.0]), np.array([0.0, 2.0, 10.0, 40.0])
     curve = ForceCurve(*table, smooth=smooth, tension_only=tension_only)
-    return Cables("ligament", CLOUD, nodes, curve, FACTOR, slack, strain)
+    gauge = np.linalg.norm(CLOUD[nodes[:, 1]] - CLOUD[nodes[:, 0]], axis=1) if strain else None
+    return Cables("ligament", CLOUD, nodes, curve, FACTOR, slack, gauge)
 
 
 @rung("Force, tangent and objectivity of cables", DIFFERENCES)
