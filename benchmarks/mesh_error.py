@@ -26,7 +26,8 @@ from spinefix.results import provenance
 from spinefix.scenario.loader import load_study
 from spinefix.scenario.schema import Study
 from spinefix.study.mesh_error import add_mesh_error
-from spinefix.study.run import ArmOutcome, solve_comparison
+from spinefix.study.outcome import ArmOutcome
+from spinefix.study.run import solve_comparison
 
 SCENARIO = Path(__file__).parents[1] / "scenarios" / "l3_lytic.yaml"
 RESULTS = Path(__file__).parent / "results" / "mesh_error.json"

@@ -1,4 +1,4 @@
-"""CSV tables with fixed columns and round-trip numbers."""
+"""CSV tables of a run, with fixed columns and round-trip numbers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from spinefix.errors import UsageError
+
+COMPARISON_COLUMNS = (
+    "arm",
+    "direction",
+    "moment_Nm",
+    "rom_deg",
+    "stiffness_Nm_per_deg",
+    "stiffness_ratio_to_intact",
+    "converged",
+    "follower_load_N",
+    "case",
+    "mesh_error_pct",
+    "mesh_error_source",
+)
+METRIC_COLUMNS = ("arm", "direction", "load_factor", "metric", "region", "value", "unit")
+BEAM_COLUMNS = ("arm", "direction", "region", "s_mm", "axial_N", "shear_N", "torque_Nm", "bending_Nm")
+"""Columns of the tables of a run."""
 
 
 def text(value: object) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spinefix.anatomy.builder import REFINEMENTS
 from spinefix.errors import SpinefixError
+from spinefix.study.outcome import ArmOutcome
 
 if TYPE_CHECKING:
     from spinefix.scenario.schema import Study
-    from spinefix.study.run import ArmOutcome
 
 ORDER = 2.0
 """Convergence order of the stiffness in the element size, assumed by the estimate: that of the energy for elements
@@ -19,7 +19,7 @@ is why the estimate is checked against a fine mesh."""
 
 
 def add_mesh_error(
-    study: Study, outcomes: list[ArmOutcome], solve_comparison: Callable[[Study], list[Any]]
+    study: Study, outcomes: list[ArmOutcome], solve_comparison: Callable[[Study], list[ArmOutcome]]
 ) -> list[str]:
     """Fill in ``mesh_error_pct`` of every row, by the mesh check that the study asks for.
 

@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +22,13 @@ from spinefix.metrics import Context, Row, evaluate
 from spinefix.metrics.stiffness import moment_rotation_curve, work_rotation
 from spinefix.metrics.stress import section_forces
 from spinefix.results import provenance, table
+from spinefix.results.table import BEAM_COLUMNS, COMPARISON_COLUMNS, METRIC_COLUMNS
 from spinefix.scenario.build import ArmModel, Specimen, build_arm, build_specimen, located
 from spinefix.scenario.schema import plausibility
 from spinefix.study import fields
 from spinefix.study.arms import LinearArm, NonlinearArm, solve_arm
 from spinefix.study.mesh_error import add_mesh_error
+from spinefix.study.outcome import ArmOutcome, RunOutcome
 from spinefix.units import to_surface
 
 if TYPE_CHECKING:
@@ -36,64 +37,13 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many steps are done, and how many there are."""
 
-COMPARISON_COLUMNS = (
-    "arm",
-    "direction",
-    "moment_Nm",
-    "rom_deg",
-    "stiffness_Nm_per_deg",
-    "stiffness_ratio_to_intact",
-    "converged",
-    "follower_load_N",
-    "case",
-    "mesh_error_pct",
-    "mesh_error_source",
-)
-METRIC_COLUMNS = ("arm", "direction", "load_factor", "metric", "region", "value", "unit")
 SIDE_BY_SIDE = 60_000
 """Elements of the largest segment whose arms are solved side by side: about 1.5 GB each, twice the middle mesh of five
 levels."""
 
-BEAM_COLUMNS = ("arm", "direction", "region", "s_mm", "axial_N", "shear_N", "torque_Nm", "bending_Nm")
-
 
 def quiet(_what: str, _done: int, _total: int) -> None:
     """A progress callback that says nothing."""
-
-
-@dataclass
-class ArmOutcome:
-    """What came of one arm: table rows and provenance, or the error that stopped it."""
-
-    name: str
-    comparison: list[dict[str, object]] = field(default_factory=list)
-    metrics: list[dict[str, object]] = field(default_factory=list)
-    beams: list[dict[str, object]] = field(default_factory=list)
-    record: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    error: SpinefixError | None = None
-
-
-@dataclass
-class RunOutcome:
-    """A finished run.
-
-    Parameters
-    ----------
-    folder : Path
-    arms : list of ArmOutcome
-    warnings : list of str
-        Implausible numbers, constructs that should be looked at, mesh errors.
-    """
-
-    folder: Path
-    arms: list[ArmOutcome]
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        """0, or the exit code of the worst arm."""
-        return max((a.error.exit_code for a in self.arms if a.error), default=0)
 
 
 def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet) -> RunOutcome:

@@ -118,17 +118,8 @@ class RunFolder:
         return self.path / "figures" / f"{name}.png"
 
 
-COMPARISON = (
-    "arm",
-    "direction",
-    "moment_Nm",
-    "rom_deg",
-    "stiffness_Nm_per_deg",
-    "stiffness_ratio_to_intact",
-    "converged",
-)
-METRICS = ("arm", "direction", "load_factor", "metric", "region", "value", "unit")
-"""Columns that the tables of a run must have."""
+COMPARISON = table.COMPARISON_COLUMNS[:7]
+"""Columns that every comparison has; those behind them came later or depend on the analysis."""
 
 
 def read_run(folder: Path | str) -> RunFolder:
@@ -148,7 +139,11 @@ def read_run(folder: Path | str) -> RunFolder:
     lines = table.read(comparison, COMPARISON, key=("arm", "direction", "case"))
     rows = tuple(_row(line) for line in lines)
     path_of_metrics = path / "metrics.csv"
-    more = table.read(path_of_metrics, METRICS, key=METRICS[:5]) if path_of_metrics.is_file() else []
+    more = (
+        table.read(path_of_metrics, table.METRIC_COLUMNS, key=table.METRIC_COLUMNS[:5])
+        if path_of_metrics.is_file()
+        else []
+    )
     metrics = _last([_metric(line) for line in more])
     for line in [*lines, *more]:
         if manifest.arms and line["arm"] not in manifest.arms:

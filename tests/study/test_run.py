@@ -7,10 +7,11 @@ import pytest
 
 from spinefix.errors import ScenarioError
 from spinefix.results import table
+from spinefix.results.table import COMPARISON_COLUMNS
 from spinefix.scenario.loader import load_study
 from spinefix.scenario.schema import Study
 from spinefix.study.mesh_error import add_mesh_error
-from spinefix.study.run import COMPARISON_COLUMNS, run_study
+from spinefix.study.run import run_study
 
 DIRECTIONS = ("flexion", "extension", "lateral_left", "lateral_right", "axial_left", "axial_right")
 STIFFER = (
