@@ -9,13 +9,14 @@ from scipy.optimize import brentq
 from scipy.special import ellipe, ellipeinc, ellipk, ellipkinc
 
 from spinefix.analysis import nonlinear
-from spinefix.fem import newton
+from spinefix.fem import newton, recover
 from spinefix.fem.assembly import assemble
 from spinefix.mesh.core import F64, I32, Bool
+from spinefix.mesh.elements import ELEMENTS
 from spinefix.model.core import LoadCase
 from spinefix.verification.bodies import Bar, beams, body_problem, cantilever, chain, finite_group
 from spinefix.verification.ladder import Row, convergence, largest, rung
-from spinefix.verification.meshes import face_load, solid_box
+from spinefix.verification.meshes import face_load, interpolated, solid_box
 from spinefix.verification.models import column, linear
 from spinefix.verification.samples import rotation
 from spinefix.verification.small import isotropic, small_group, solve_linear, stiffness
@@ -239,3 +240,60 @@ def beam_curved() -> Iterator[Row]:
         tip = _tip_motion(body, conn, kind, formulation, E, nu, (turn < 1e-9, turn > np.pi / 2 - 1e-9))
         for name, axis in (("in plane", 1), ("out of plane", 2)):
             yield Row(f"tip, {name}, {kind} {formulation}", exact[name], float(tip[axis]), tolerance)
+
+
+@rung("Pure bending of solids", "Saint-Venant; Timoshenko SP, Goodier JN (1970), Theory of Elasticity, 3rd ed.")
+def bending_pure() -> Iterator[Row]:
+    """A bar under end moments, free to contract: exact in quadratic elements and with incompatible modes on bricks.
+
+    sigma_xx = -M z / I, and u_z = M x^2 / (2 E I) on the axis.
+    """
+    length, E, moment = 10.0, 1000.0, 5.0
+    inertia = 1 / 12
+    for kind, formulation, divisions in (
+        ("hex8", "incompatible", (2, 2, 2)),
+        ("hex20", "standard", (4, 2, 2)),
+        ("tet10", "standard", (4, 2, 2)),
+    ):
+        points, conn = solid_box(kind, (length, 1.0, 1.0), divisions)
+        points = points - [0.0, 0.5, 0.5]
+        end, root = points[:, 0] > length - 1e-9, points[:, 0] < 1e-9
+        middle = np.abs(points[:, 1:]) < 1e-9
+
+        def bend(x: F64) -> F64:
+            return np.asarray(-moment / inertia * x[..., 2:] * np.array([1.0, 0.0, 0.0]))
+
+        load = face_load(points, conn, kind, end, bend)
+        fixed = np.column_stack([root, root & middle[:, 0], root & middle.all(axis=1)])
+        group = small_group(kind, formulation, conn, isotropic(E, 0.3))
+        u = solve_linear(stiffness(points, group), fixed, np.zeros_like(points), load)
+        name = f"{kind} {formulation}"
+        axis = end & middle.all(axis=1)
+        yield Row(f"tip, {name}", moment * length**2 / (2 * E * inertia), float(u[axis, 2].mean()), 1e-9)
+        height = interpolated(points, conn, kind, points, (ELEMENTS[kind].points, ELEMENTS[kind].weights))[0][..., 2]
+        stress = recover.stress(points, group, u)[..., 0]
+        yield largest(f"stress, {name}", stress + moment / inertia * height, 1e-9, moment / inertia / 2)
+
+
+@rung("Clamped cantilever of solids", "Timoshenko beam theory with shear factor 5/6")
+def bending_clamped() -> Iterator[Row]:
+    """Shear load at the tip, nu = 0, so that the clamp disturbs beam theory by no more than warping; errors halve."""
+    length, E = 10.0, 1000.0
+    beam = length**3 / (3 * E / 12) + length / (5 / 6 * E / 2)
+    for kind, formulation, sizes in (
+        ("hex8", "incompatible", (1, 2, 4)),
+        ("hex20", "standard", (1, 2)),
+        ("tet10", "standard", (1, 2)),
+    ):
+        ours = []
+        for n in sizes:
+            points, conn = solid_box(kind, (length, 1.0, 1.0), (5 * n, n, n))
+            end = points[:, 0] > length - 1e-9
+            load = face_load(points, conn, kind, end, _uniform(np.array([0.0, 0.0, 1.0])))
+            fixed = np.repeat((points[:, 0] < 1e-9)[:, None], 3, axis=1)
+            K = stiffness(points, small_group(kind, formulation, conn, isotropic(E, 0.0)))
+            u = solve_linear(K, fixed, np.zeros_like(points), load)
+            ours.append(float((u * load).sum() / load.sum()))
+        name = f"{kind} {formulation}, {sizes[-1]} elements high"
+        yield Row(f"tip, {name}", beam, ours[-1], 0.002)
+        yield convergence(f"order, {name}", 1.0, [abs(v / beam - 1) for v in ours], 0.0)
