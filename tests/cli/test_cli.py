@@ -211,6 +211,18 @@ def test_a_solver_whose_library_is_broken_is_told_before_too(capsys, tmp_path, m
     assert code == 2 and "cannot be loaded: libmkl_rt.so" in err and not (tmp_path / "out").exists()
 
 
+def test_an_arm_that_cannot_be_built_is_told_with_its_place_and_the_others_are_solved(capsys, tmp_path):
+    scenario = ROOT / "scenarios" / "astm_f1717.yaml"
+    change = "arms.cocr_5_5.screws.levels=[upper]"
+    quiet = ("--set", "outputs.pictures=false", "--set", "outputs.vtu=false")
+    code, _, err = run(capsys, "run", scenario, "--out", tmp_path / "out", "--set", change, *quiet)
+    place = f"--set {change}: arms.cocr_5_5.screws.levels: a rod needs at least two levels, got upper"
+    assert code == 2 and f"failed: cocr_5_5: {place}" in err
+    records = json.loads((tmp_path / "out" / "manifest.json").read_text())["arms"]
+    assert [name for name, record in records.items() if "error" in record] == ["cocr_5_5"]
+    assert "got upper" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_run_of_the_bench_test(capsys, tmp_path):
     """The whole way, on the smallest model there is: solve, tables, report."""
     out = tmp_path / "bench"
