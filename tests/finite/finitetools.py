@@ -1,61 +1,19 @@
-"""Meshes, groups and small solves of the finite-strain tests."""
+"""Meshes and groups of the verification, and a bare assembly with Newton's method for finite-strain tests."""
 
 from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg
-from cases import CASES, directions
 
-from spinefix.fem.finite import (
-    FINITE_FORMULATIONS,
-    FiniteGroup,
-    FiniteState,
-    assemble_finite,
-    strain_energy,
-)
+from spinefix.fem.finite import FiniteState, assemble_finite, strain_energy
 from spinefix.fem.pattern import BlockPattern
-from spinefix.materials.finite import FINITE_LAWS, parameter_rows
-from spinefix.mesh.elements import EDGES, ELEMENTS
-from spinefix.mesh.generate import box
+from spinefix.verification.bodies import FINITE as ALL
+from spinefix.verification.bodies import finite_group as group
+from spinefix.verification.meshes import distorted
+from spinefix.verification.meshes import solid_box as mesh_of
 
-ALL = [(kind, formulation) for formulation, kinds in FINITE_FORMULATIONS.items() for kind in kinds]
-"""Every kind with every formulation it has."""
-
-
-def mesh_of(kind, lengths=(1.0, 1.0, 1.0), divisions=(1, 1, 1)):
-    """Points and connectivity of a box of any solid kind."""
-    if kind in ("hex8", "tet4", "tet10"):
-        mesh = box(lengths, divisions, kind=kind)
-        return mesh.points.copy(), mesh.blocks[0].conn
-    mesh = box(lengths, divisions)
-    points, conn = mesh.points.copy(), mesh.blocks[0].conn
-    if kind == "wedge6":
-        return points, np.concatenate([conn[:, [0, 1, 2, 4, 5, 6]], conn[:, [0, 2, 3, 4, 6, 7]]])
-    edges = np.sort(conn[:, EDGES["hex20"]], axis=2)
-    unique, where = np.unique(edges.reshape(-1, 2), axis=0, return_inverse=True)
-    return np.vstack([points, points[unique].mean(axis=1)]), np.hstack([conn, len(points) + where.reshape(-1, 12)])
-
-
-def distorted(kind, lengths=(1.0, 1.0, 1.0), divisions=(1, 1, 1), amount=0.1, seed=0):
-    """A mesh with corner nodes moved at random and straight edges."""
-    points, conn = mesh_of(kind, lengths, divisions)
-    n_corner = {"hex20": 8, "tet10": 4}.get(kind, conn.shape[1])
-    corners = np.unique(conn[:, :n_corner])
-    points[corners] += amount * np.random.default_rng(seed).uniform(-1, 1, (len(corners), 3))
-    for i, (a, b) in enumerate(EDGES[kind]) if n_corner < conn.shape[1] else ():
-        points[conn[:, n_corner + i]] = (points[conn[:, a]] + points[conn[:, b]]) / 2
-    return points, conn
-
-
-def group(kind, formulation, conn, law="neo_hookean", parameters=None, scale=1.0, axes=None):
-    n = len(conn)
-    found = FINITE_LAWS[law]
-    if axes is None:
-        axes = directions(n) if found.axes != "none" else np.zeros((n, 0, 3))
-    params = parameter_rows(found, [parameters or CASES[law]])
-    scales = np.broadcast_to(scale, (n, ELEMENTS[kind].n_points))
-    return FiniteGroup(kind, formulation, np.arange(n), conn, found, params, np.zeros(n, np.int32), axes, scales)
+__all__ = ["ALL", "Body", "distorted", "group", "mesh_of"]
 
 
 class Body:

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-import scipy.optimize
-import scipy.special
-from cases import CASES
 from finitetools import Body, group, mesh_of
 
 from spinefix.fem.finite import finite_stress
+from spinefix.verification.rungs.bending import elastica
 
 
 def bar_supports(points):
@@ -28,34 +26,6 @@ def pull(body, stretches, length):
         u = body.solve(fixed, values, u=u, steps=2)
         out.append(body(u)[1][end, 0].sum())
     return np.array(out), u
-
-
-@pytest.mark.parametrize("formulation", ["standard", "mean_dilatation", "enhanced"])
-def test_elastic_plastic_bar(formulation):
-    """Uniaxial tension, unloading and compression in logarithmic strain: eps = tau / E + p, tau = sigma_y(p)."""
-    p = CASES["plastic_j2"]
-    points, conn = mesh_of("hex8", (2.0, 1.0, 1.0), (2, 1, 1))
-    body = Body(points, group("hex8", formulation, conn, "plastic_j2"))
-    strains = np.array([0.03, 0.08, 0.2, 0.17, -0.1])
-    nominal, u = pull(body, np.exp(strains), 2.0)
-
-    def yield_stress(plastic):
-        return 0.5 + 1.0 * plastic + 0.4 * (1 - np.exp(-5.0 * plastic))
-
-    E, plastic, total, expected = p["E_MPa"], 0.0, 0.0, []
-    for eps in strains:
-        tau = E * (eps - plastic)
-        if abs(tau) > yield_stress(total):
-            sign = np.sign(tau)
-            trial = abs(tau)
-            step = scipy.optimize.brentq(lambda d: trial - E * d - yield_stress(total + d), 0.0, 1.0)  # noqa: B023
-            plastic, total = plastic + sign * step, total + step
-            tau = sign * yield_stress(total)
-        expected.append(tau / np.exp(eps))
-    np.testing.assert_allclose(nominal, expected, rtol=1e-8)
-    np.testing.assert_allclose(body.state.old[..., 6], total, rtol=1e-8)
-    width = 1.0 + u[points[:, 1] == 1.0, 1]
-    np.testing.assert_allclose(np.log(width), -0.3 * (strains[-1] - plastic) - 0.5 * plastic, rtol=1e-8)
 
 
 @pytest.mark.parametrize(("stretch", "formulation"), [(1.6, "standard"), (0.6, "mean_dilatation")])
@@ -111,30 +81,9 @@ def cantilever(formulation, divisions=(20, 1, 1), length=20.0, E=1.0e4):
     return Body(points, group("hex8", formulation, conn, law, {"E_MPa": E, "nu": 0.0}))
 
 
-def elastica(alpha2):
-    """Tip deflection and axial coordinate over length of a cantilever with dead load P, alpha2 = P L^2 / (E I).
-
-    Bisshopp KE, Drucker DC (1945), Large deflection of cantilever beams, Q Appl Math 3:272-275.
-    """
-    ellipk, ellipkinc, ellipe, ellipeinc = (
-        getattr(scipy.special, n) for n in ("ellipk", "ellipkinc", "ellipe", "ellipeinc")
-    )
-    alpha = np.sqrt(alpha2)
-
-    def rest(phi0):
-        m = (1 + np.sin(phi0)) / 2
-        start = np.arcsin(1 / np.sqrt(2 * m))
-        return ellipk(m) - ellipkinc(start, m) - alpha
-
-    phi0 = scipy.optimize.brentq(rest, 1e-6, np.pi / 2 - 1e-9)
-    m = (1 + np.sin(phi0)) / 2
-    start = np.arcsin(1 / np.sqrt(2 * m))
-    return 1 - 2 / alpha * (ellipe(m) - ellipeinc(start, m)), np.sqrt(2 * np.sin(phi0)) / alpha
-
-
 @pytest.mark.parametrize(
     ("formulation", "elements", "error"),
-    [("corotational", 24, 0.01), ("enhanced", 24, 0.01), ("enhanced", 12, 0.01), ("enhanced", 6, 0.06)],
+    [("enhanced", 12, 0.01), ("enhanced", 6, 0.06)],
 )
 def test_elastica_by_elements_that_bend(formulation, elements, error):
     """Deflection of four fifths of the length under a dead tip load, one hex8 over the thickness."""
@@ -146,7 +95,7 @@ def test_elastica_by_elements_that_bend(formulation, elements, error):
     load[tip, 2] = alpha2 * EI / L**2 / tip.sum()
     fixed = np.repeat((points[:, 0] == 0.0)[:, None], 3, axis=1)
     u = body.solve(fixed, np.zeros_like(points), load, steps=8)
-    deflection, along = elastica(alpha2)
+    along, deflection = elastica(alpha2)
     assert deflection == pytest.approx(0.8106, abs=1e-4)  # the formula itself, against the literature
     assert u[tip, 2].mean() / L == pytest.approx(deflection, rel=error)
     assert 1 + u[tip, 0].mean() / L == pytest.approx(along, rel=2.0 * error)

@@ -64,48 +64,6 @@ def test_spread_moment_leaves_the_end_free_to_deform():
     assert flat[1][-1] > 1e-3  # no plane
 
 
-def units(model, top, length, force):
-    """The same model in other units: lengths times `length`, forces times `force`."""
-    mesh = replace(model.mesh, points=model.mesh.points * length)
-    stress = force / length**2
-    scaled = [
-        Material(
-            m.name,
-            m.law,
-            {k: v * (stress if k.endswith("_MPa") else 1.0) for k, v in m.parameters.items()},
-            m.formulation,
-        )
-        for m in model.materials
-    ]
-    return replace(model, mesh=mesh, materials=tuple(scaled))
-
-
-@pytest.mark.parametrize("strategy", ["newton", "krylov"])
-def test_same_iterations_in_newton_millimetres_and_kilonewton_metres(strategy):
-    model, top = column([linear(100.0, 0.3), neo_hookean(1.0)], layer=lambda z: (abs(z - 0.5) < 0.1).astype(int))
-    other = units(model, top, 1e-3, 1e-3)
-    steps = [
-        Step(
-            "both",
-            LoadCase("both", forces={top: np.array([0.0, 0.0, -1.0])}, moments={top: np.array([0.0, 50.0, 0.0])}),
-        )
-    ]
-    thin = [
-        Step(
-            "both",
-            LoadCase("both", forces={top: np.array([0.0, 0.0, -1e-3])}, moments={top: np.array([0.0, 50e-6, 0.0])}),
-        )
-    ]
-    control = newton.Control(strategy=strategy)
-    a, b = (nonlinear.solve(m, s, control=control) for m, s in ((model, steps), (other, thin)))
-    n = model.mesh.n_points
-    assert np.allclose(a.u[0, :n], b.u[0, :n] * 1e3, rtol=1e-7, atol=1e-9)
-    assert np.allclose(a.u[0, n:], b.u[0, n:], rtol=1e-7)
-    ours, theirs = a.history[-1].errors, b.history[-1].errors
-    assert len(ours) == len(theirs)
-    assert np.allclose(ours[:-2], theirs[:-2], rtol=1e-3)
-
-
 def squeezed(factors, **options):
     """A soft block pressed to less than half its height by a prescribed motion, as one increment: needs cut-backs."""
     model, top = column([neo_hookean(1.0, 0.45)], height=10.0, divisions=(3, 3, 3))
@@ -136,24 +94,6 @@ def test_failure_is_typed_and_carries_what_was_reached():
     assert error.partial.times.tolist()[:1] in ([0.3], [0.0])
     assert error.history[-1].reason
     assert error.worst[0] == "column"
-
-
-def test_restart_equals_the_uninterrupted_run():
-    model, top = column([linear(100.0, 0.3), neo_hookean(1.0)], layer=lambda z: (abs(z - 0.5) < 0.1).astype(int))
-    steps = [
-        Step("press", LoadCase("press", forces={top: np.array([0.0, 0.0, -2.0])})),
-        Step(
-            "bend",
-            LoadCase("bend", forces={top: np.array([0.0, 0.0, -2.0])}, moments={top: np.array([30.0, 60.0, 0.0])}),
-            factors=(0.5, 1.0),
-        ),
-    ]
-    control = newton.Control(strategy="newton")  # the others keep a factorization, hence agree to tolerance only
-    whole = nonlinear.solve(model, steps, control=control)
-    rest = nonlinear.solve(model, steps, control=control, start=whole.increments[1])
-    assert whole.steps == ("press", "bend", "bend")
-    assert rest.times.tolist() == [2.0]
-    assert np.array_equal(rest.u[-1], whole.u[-1])
 
 
 def test_loading_and_unloading_of_an_elastic_column_returns():

@@ -2,15 +2,13 @@
 
 import numpy as np
 import pytest
-from femtools import ALL, boundary, distort, group, isotropic, mesh_of, solve, stiffness
+from femtools import ALL, distort, group, isotropic, mesh_of, stiffness
 
 from spinefix.errors import MeshError
 from spinefix.fem import assembly, recover
-from spinefix.fem.voigt import rotate_elasticity, strain_vector
+from spinefix.fem.voigt import rotate_elasticity
 from spinefix.materials import elasticity
 from spinefix.mesh.elements import ELEMENTS
-
-GRADIENT = np.array([[1.0, -0.4, 0.3], [0.2, 0.5, 0.7], [-0.6, 0.1, -0.8]]) * 1e-3
 
 
 def anisotropic():
@@ -23,22 +21,6 @@ def anisotropic():
     about_z = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
     about_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
     return rotate_elasticity(D, about_z @ about_x)
-
-
-@pytest.mark.parametrize(("kind", "formulation"), ALL)
-def test_constant_strain_on_a_distorted_mesh(kind, formulation):
-    points, conn = mesh_of(kind, (1.0, 1.2, 0.9), (3, 3, 3))
-    points = distort(points, conn, kind, 0.08)
-    g = group(kind, formulation, conn, anisotropic())
-    outside = np.repeat(boundary(points)[:, None], 3, axis=1)
-    exact = points @ GRADIENT.T
-    u = solve(stiffness(points, g), outside, exact, np.zeros_like(points))
-    assert np.abs(u - exact).max() < 1e-12 * np.abs(exact).max() * 100
-    strain = strain_vector((GRADIENT + GRADIENT.T) / 2)
-    sigma = g.D[0] @ strain
-    assert np.abs(recover.stress(points, g, u) - sigma).max() < 1e-11 * np.abs(sigma).max()
-    energy = recover.strain_energy(points, g, u).sum()
-    assert energy == pytest.approx(0.5 * strain @ sigma * 1.0 * 1.2 * 0.9, rel=1e-11)
 
 
 @pytest.mark.parametrize(("kind", "formulation"), ALL)
@@ -90,16 +72,6 @@ def test_matrix_against_the_textbook_integral():
         expected += B.T @ g.D[0] @ B * w * np.linalg.det(J)
     K = stiffness(points, g).toarray().reshape(8, 3, 8, 3)[conn[0]][:, :, conn[0]].reshape(24, 24)
     assert np.abs(K - expected).max() < 1e-13 * np.abs(expected).max()
-
-
-def test_unit_system_invariance():
-    """Ten times the size and a hundredth of the modulus: the same forces belong to ten times the displacement."""
-    points, conn = mesh_of("hex8", (1.0, 1.0, 1.0), (2, 2, 2))
-    points = distort(points, conn, "hex8", 0.1)
-    for formulation in ("standard", "bbar", "incompatible"):
-        K1 = stiffness(points, group("hex8", formulation, conn, isotropic(50.0, 0.3)))
-        K2 = stiffness(10 * points, group("hex8", formulation, conn, isotropic(0.5, 0.3)))
-        assert np.abs(K1 / 10 - K2).max() < 1e-13 * np.abs(K1).max()
 
 
 @pytest.mark.parametrize("formulation", ["standard", "bbar", "incompatible"])
