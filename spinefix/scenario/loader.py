@@ -6,6 +6,7 @@ strict: a quoted number is text. All findings of a file come at once.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 import re
@@ -155,7 +156,8 @@ class _Document:
                     node[step] = value
             else:
                 raise ScenarioError([f"--set {assignment}: {path_text(where[:i])} has no item {step!r}"])
-            if not last:
+            if not last:  # a node of its own: through an alias or a merge key others may have the same one
+                node[step] = copy.deepcopy(node[step])
                 node = node[step]
         self.set[where] = assignment
 

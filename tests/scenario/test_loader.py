@@ -124,6 +124,37 @@ def test_what_a_fuzzer_found_is_a_finding(text, expected):
     assert any(f.startswith(expected) for f in found), found
 
 
+ALIASED = """\
+schema_version: 1
+name: aliased
+segment: {levels: [L2, L3, L4]}
+arms:
+  a: &construct
+    kind: posterior
+    screws:
+      levels: [L2, L4]
+      diameter_mm: 6.5
+  b: {<<: *construct, rods: {diameter_mm: 6.0}}
+  c: *construct
+loads: &loads
+  - {kind: pure_moment, moment_Nm: 7.5}
+"""
+
+
+@pytest.mark.parametrize("changed", ["a", "b", "c"])
+def test_set_changes_one_arm_and_not_those_that_share_its_lines(changed):
+    study = parse_study(ALIASED, overrides=[f"arms.{changed}.screws.diameter_mm=5.5"])
+    found = {name: study.arms[name].screws.diameter_mm for name in "abc"}
+    assert found == {**dict.fromkeys("abc", 6.5), changed: 5.5}
+    assert all(study.arms[name].screws.levels == ("L2", "L4") for name in "abc")
+
+
+def test_places_are_still_right_beside_an_override():
+    text = ALIASED.replace("levels: [L2, L4]", "levels: [L2, L9]")
+    found = findings(text, "arms.b.screws.diameter_mm=5.5")
+    assert found[0].startswith("case.yaml:8:20: arms.a.screws.levels[1]: 'L9' is not a level")
+
+
 def test_dates_are_text_as_in_yaml_1_2():
     assert parse_study(GOOD + "title: 2001-13-45\n").title == "2001-13-45"
     assert parse_study(GOOD, overrides=["title=2001-01-01"]).title == "2001-01-01"
