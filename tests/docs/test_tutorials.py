@@ -10,7 +10,7 @@ import pytest
 TUTORIALS = Path(__file__).resolve().parents[2] / "docs" / "tutorials"
 
 
-@pytest.mark.parametrize("name", ["bar_and_cook.md"])
+@pytest.mark.parametrize("name", ["bar_and_cook.md", "imported_mesh.md"])
 def test_tutorial_prints_what_it_shows(name: str) -> None:
     text = (TUTORIALS / name).read_text(encoding="utf-8")
     scope: dict[str, object] = {}
