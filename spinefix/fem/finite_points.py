@@ -21,8 +21,11 @@ CHUNK = 256
 SETTLED = 1e-9
 """Step [1] of the amplitudes of enhanced elements below which the last one may be taken linearly."""
 
-MAX_SETTLING = 40
-"""Evaluations of an element's law while its amplitudes settle."""
+TINY = 1e-8
+"""Step below which round-off may hide a fall of the energy."""
+
+MAX_SETTLING = (8, 80)
+"""Evaluations of an element's law while its amplitudes settle by plain Newton steps, and then downhill."""
 
 
 @dataclass(frozen=True)
@@ -161,43 +164,60 @@ def _settle(
 ) -> F64:
     """Find the amplitudes that balance each element; the chunk is filled just before the last, linear step.
 
-    Newton's method from the amplitudes of the last increment. A step that turns an element inside out or raises its
-    energy is halved. Elements leave the loop one by one, so none depends on its neighbours.
+    Newton's method from the amplitudes of the last increment: first as it is, which is quick even where the volume
+    hardly yields; elements that do not settle start again and go strictly downhill, which plasticity may need.
+    Elements leave the loop one by one, so none depends on its neighbours.
 
     Returns
     -------
     (t, 12) float64
     """
     alpha = state.old_modes[c.elements]
-    before, least = alpha.copy(), np.full(len(alpha), np.inf)
-    step = np.zeros_like(alpha)
     active = np.arange(len(alpha), dtype=np.int32)
-    for evaluation in range(MAX_SETTLING):
+    for downhill, evaluations in enumerate(MAX_SETTLING):
+        active = _newton(points, group, u, state, c, modes, G, new, alpha, active, downhill, evaluations)
+        if not len(active):
+            return alpha
+        alpha[active] = state.old_modes[c.elements[active]]
+    raise unsettled(points, group, int(c.elements[active[0]]))
+
+
+def _newton(
+    points: F64, group: FiniteGroup, u: F64, state: FiniteState, c: Chunk, modes: Modes, G: F64, new: F64,
+    alpha: F64, active: I32, downhill: int, evaluations: int,
+) -> I32:  # fmt: skip
+    """Improve the amplitudes of some rows of a chunk in place; return those that have not settled.
+
+    A step that turns an element inside out is halved; with `downhill` = 1 also one that raises the energy.
+    """
+    before, least, step = alpha.copy(), np.full(len(alpha), np.inf), np.zeros_like(alpha)
+    for evaluation in range(evaluations):
         enhanced.enhanced_kinematics(
             group.conn, u, c.elements, active, alpha, G, modes.G0, modes.base, modes.shape, c.dv,
             c.g, modes.F0, c.F, c.dv_now,
         )  # fmt: skip
         fits = np.asarray((c.dv_now[active] > 0.0).all(axis=1))
         if evaluation == 0 and not fits.all():
-            raise inverted(points, group, u, int(c.elements[np.argmin(fits)]))
+            raise inverted(points, group, u, int(c.elements[active[np.argmin(fits)]]))
         valid = active[fits]
         _respond_some(points, group, state, c, valid, new)
         energy = np.einsum("tq,tq,tq->t", c.W[valid], c.dv[valid], group.scale[c.elements[valid]])
-        lower = (energy <= least[valid] + 1e-12 * np.abs(energy)) | (evaluation < 12)
+        tiny = np.abs(step[valid]).max(axis=1) < TINY
+        lower = (energy <= least[valid] + 1e-12 * np.abs(energy)) | tiny | (downhill == 0)
         fits[fits] = lower
         better, worse = active[fits], active[~fits]
         least[better], before[better] = energy[lower], alpha[better]
         step[worse] *= 0.5
         status = enhanced.mode_steps(
-            c.elements, better, modes.F0, c.F, c.S, c.C, c.dv, group.scale, modes.base, modes.shape, step
+            c.elements, better, modes.F0, c.F, c.S, c.C, c.dv, group.scale, modes.base, modes.shape, downhill, step
         )
         if status != 0:
             raise unsettled(points, group, status - 1)
         alpha[active] = before[active] + step[active]
         active = active[~fits | (np.abs(step[active]).max(axis=1) > SETTLED)]
         if not len(active):
-            return alpha
-    raise unsettled(points, group, int(c.elements[active[0]]))
+            break
+    return active
 
 
 def _respond_some(points: F64, group: FiniteGroup, state: FiniteState, c: Chunk, some: I32, new: F64) -> None:

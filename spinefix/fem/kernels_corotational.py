@@ -24,20 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from spinefix.fem.kernels_solid import (
-    BBAR,
-    GENERAL,
-    INCOMPATIBLE,
-    SYMMETRIC,
-    _invert,
-    _jacobian,
-    _weighted,
-    add_mean_dilatation,
-    condense,
-    contract,
-    element_gradients,
-    gradient_products,
-)
+from spinefix.fem.kernels_solid import _invert, _jacobian, element_stiffness, stiffness_work
 from spinefix.jit import kernel
 
 
@@ -306,38 +293,19 @@ def linear_stiffness(
     Arguments as in `kernels_solid.assemble_solids`.
     return  0, or 1 + id of the first element with a Jacobian that is not positive
     """
-    m, nq = conn.shape[1], w.shape[0]
-    n = 3 * m
-    padded = 4 * ((nq + 3) // 4)
+    m = conn.shape[1]
     X = np.empty((m, 3))
-    g, weighted = np.zeros((padded, 3, m)), np.zeros((padded, 3, m))
-    modes, weighted_modes = np.zeros((padded, 3, bubble.shape[1])), np.zeros((padded, 3, bubble.shape[1]))
-    dv, work, M = np.empty(nq), np.empty((2, 3, 3)), np.empty((n, n))
-    M_cross, cross, M_inner, inner = np.empty((9, n)), np.empty((9, n)), np.empty((9, 9)), np.empty((9, 9))
-    mean, rank = np.empty((3, m)), np.empty((3, m))
+    work = stiffness_work(m, w.shape[0], bubble.shape[1])
     for t in range(elements.shape[0]):
-        e = elements[t]
+        e, law = elements[t], d_id[elements[t]]
         for a in range(m):
             for i in range(3):
                 X[a, i] = points[conn[e, a], i]
-        if element_gradients(X, dN, w, dN0, bubble, work, g, modes, dv) != 0:
+        status = element_stiffness(
+            X, C[law], Q[law], kappa[law], scale[e], dN, w, dN0, bubble, formulation, work, out_K[t]
+        )  # fmt: skip
+        if status != 0:
             return 1 + e
-        law, K = d_id[e], out_K[t]
-        _weighted(g, dv, scale[e], weighted)
-        flat = weighted.reshape(padded, n)
-        gradient_products(g.reshape(padded, n), flat, M)
-        contract(C[law], M, SYMMETRIC, K)
-        if formulation == BBAR:
-            add_mean_dilatation(g, dv, scale[e], Q[law], kappa[law], mean, rank, K)
-        elif formulation == INCOMPATIBLE:
-            _weighted(modes, dv, scale[e], weighted_modes)
-            flat_modes = modes.reshape(padded, 9)
-            gradient_products(flat_modes, flat, M_cross)
-            gradient_products(flat_modes, weighted_modes.reshape(padded, 9), M_inner)
-            contract(C[law], M_cross, GENERAL, cross)
-            contract(C[law], M_inner, SYMMETRIC, inner)
-            if condense(inner, cross, K) != 0:
-                return 1 + e
     return 0
 
 

@@ -283,11 +283,13 @@ def mode_steps(
     scale: Any,
     base: Any,
     shape: Any,
+    downhill: int,
     out_step: Any,
 ) -> Any:
-    """Newton's steps (t, 12) of the amplitudes of elements[active], downhill where the energy is not convex.
+    """Newton's steps (t, 12) of the amplitudes of elements[active].
 
-    S (t, q, 6), C (t, q, 6, 6) [MPa] from the law; scale (e, q) [1]; other arguments from the functions above.
+    S (t, q, 6), C (t, q, 6, 6) [MPa] from the law; scale (e, q) [1]; with downhill = 1 the step leads downhill also
+    where the energy is not convex; other arguments from the functions above.
     return  0, or 1 + id of the first element whose modes have no stiffness
     """
     nq = dv.shape[1]
@@ -309,7 +311,7 @@ def mode_steps(
         _forward(K, r)
         step = out_step[t]
         for i in range(N_MODES - 1, -1, -1):
-            s = -r[i, 0] / K[i, i]
+            s = -r[i, 0] / (abs(K[i, i]) if downhill == 1 else K[i, i])
             for k in range(i + 1, N_MODES):
                 s -= K[i, k] * step[k]
             step[i] = s

@@ -243,6 +243,67 @@ def condense(inner: Any, cross: Any, out_K: Any) -> Any:
 
 
 @kernel
+def stiffness_work(m: int, nq: int, bubbles: int) -> Any:
+    """Work arrays of `element_stiffness` for m nodes, nq points and 0 or 3 bubbles."""
+    padded, n = 4 * ((nq + 3) // 4), 3 * m
+    return (
+        np.zeros((padded, 3, m)),
+        np.zeros((padded, 3, m)),
+        np.zeros((padded, 3, bubbles)),
+        np.zeros((padded, 3, bubbles)),
+        np.empty(nq),
+        np.empty((2, 3, 3)),
+        np.empty((n, n)),
+        np.empty((9, n)),
+        np.empty((9, n)),
+        np.empty((9, 9)),
+        np.empty((9, 9)),
+        np.empty((2, 3, m)),
+    )
+
+
+@kernel
+def element_stiffness(
+    X: Any,
+    C: Any,
+    Q: Any,
+    kappa: float,
+    scale: Any,
+    dN: Any,
+    w: Any,
+    dN0: Any,
+    bubble: Any,
+    formulation: int,
+    work: Any,
+    out_K: Any,
+) -> Any:
+    """Stiffness out_K (3 m, 3 m) of one element with nodes X (m, 3), dofs component first, i m + a.
+
+    C (9, 9), Q (3, 3), kappa of its law; scale (q,); tables as in `element_gradients`; work from `stiffness_work`.
+    return  0, or 1 where a Jacobian is not positive or the modes have no stiffness
+    """
+    g, weighted, modes, weighted_modes, dv, jacobians, M, M_cross, cross, M_inner, inner, mean = work
+    padded, n = g.shape[0], 3 * X.shape[0]
+    if element_gradients(X, dN, w, dN0, bubble, jacobians, g, modes, dv) != 0:
+        return 1
+    _weighted(g, dv, scale, weighted)
+    flat = weighted.reshape(padded, n)
+    gradient_products(g.reshape(padded, n), flat, M)
+    contract(C, M, SYMMETRIC, out_K)
+    if formulation == BBAR:
+        add_mean_dilatation(g, dv, scale, Q, kappa, mean[0], mean[1], out_K)
+    elif formulation == INCOMPATIBLE:
+        _weighted(modes, dv, scale, weighted_modes)
+        flat_modes = modes.reshape(padded, 9)
+        gradient_products(flat_modes, flat, M_cross)
+        gradient_products(flat_modes, weighted_modes.reshape(padded, 9), M_inner)
+        contract(C, M_cross, GENERAL, cross)
+        contract(C, M_inner, SYMMETRIC, inner)
+        return condense(inner, cross, out_K)
+    return 0
+
+
+@kernel
 def assemble_solids(
     points: Any,
     conn: Any,
@@ -269,46 +330,19 @@ def assemble_solids(
     return  0, or 1 + id of the first element with a Jacobian that is not positive
     """
     m = conn.shape[1]
-    nq = w.shape[0]
-    padded = 4 * ((nq + 3) // 4)
-    X = np.empty((m, 3))
-    g = np.zeros((padded, 3, m))
-    weighted = np.zeros((padded, 3, m))
-    modes = np.zeros((padded, 3, bubble.shape[1]))
-    weighted_modes = np.zeros((padded, 3, bubble.shape[1]))
-    dv = np.empty(nq)
-    work = np.empty((2, 3, 3))
-    M = np.empty((3 * m, 3 * m))
-    K = np.empty((3 * m, 3 * m))
-    M_cross = np.empty((9, 3 * m))
-    cross = np.empty((9, 3 * m))
-    M_inner = np.empty((9, 9))
-    inner = np.empty((9, 9))
-    mean = np.empty((3, m))
-    rank = np.empty((3, m))
+    X, K = np.empty((m, 3)), np.empty((3 * m, 3 * m))
+    work = stiffness_work(m, w.shape[0], bubble.shape[1])
     for t in range(elements.shape[0]):
         e = elements[t]
         for a in range(m):
             for i in range(3):
                 X[a, i] = points[conn[e, a], i]
-        if element_gradients(X, dN, w, dN0, bubble, work, g, modes, dv) != 0:
-            return 1 + e
         law = d_id[e]
-        _weighted(g, dv, scale[e], weighted)
-        flat = weighted.reshape(padded, 3 * m)
-        gradient_products(g.reshape(padded, 3 * m), flat, M)
-        contract(C[law], M, SYMMETRIC, K)
-        if formulation == BBAR:
-            add_mean_dilatation(g, dv, scale[e], Q[law], kappa[law], mean, rank, K)
-        elif formulation == INCOMPATIBLE:
-            _weighted(modes, dv, scale[e], weighted_modes)
-            flat_modes = modes.reshape(padded, 9)
-            gradient_products(flat_modes, flat, M_cross)
-            gradient_products(flat_modes, weighted_modes.reshape(padded, 9), M_inner)
-            contract(C[law], M_cross, GENERAL, cross)
-            contract(C[law], M_inner, SYMMETRIC, inner)
-            if condense(inner, cross, K) != 0:
-                return 1 + e
+        status = element_stiffness(
+            X, C[law], Q[law], kappa[law], scale[e], dN, w, dN0, bubble, formulation, work, K
+        )  # fmt: skip
+        if status != 0:
+            return 1 + e
         for a in range(m):
             if conn[e, a] < first_row or conn[e, a] >= last_row:
                 continue

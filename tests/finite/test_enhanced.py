@@ -166,7 +166,7 @@ def test_plastic_history_is_that_of_the_settled_amplitudes():
 
 
 def test_modes_without_balance_are_named(monkeypatch):
-    monkeypatch.setattr(finite_points, "MAX_SETTLING", 2)
+    monkeypatch.setattr(finite_points, "MAX_SETTLING", (2, 1))
     points, conn = mesh_of("hex8", (2.0, 1.0, 1.0), (2, 1, 1))
     g = group("hex8", "enhanced", conn)
     u = np.zeros_like(points)
