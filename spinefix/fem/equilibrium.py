@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import bsr_array, csr_array
+from scipy.sparse import bsr_array, coo_array, csr_array
 
 from spinefix.errors import ConvergenceError
 from spinefix.fem.constraints import _extract
@@ -193,6 +193,13 @@ class Problem:
         return out, new
 
 
+def _sum(matrices: Sequence[csr_array]) -> csr_array:
+    """Return the sum of many small sparse matrices of one shape."""
+    parts = [coo_array(m) for m in matrices]
+    row, col = (np.concatenate([p.coords[i] for p in parts]) for i in (0, 1))
+    return csr_array(coo_array((np.concatenate([p.data for p in parts]), (row, col)), shape=parts[0].shape))
+
+
 class _Reduction:
     """T^T K T with a pattern that stays the same from call to call, so that factorizations can reuse their analysis."""
 
@@ -235,10 +242,12 @@ class _Reduction:
         if len(dofs.slave):
             one_sided = C.T @ _extract(K, dofs.slave, dofs.free)
             out = one_sided + one_sided.T + C.T @ _extract(K, dofs.slave, dofs.slave) @ C
-        for m in loose:
-            m = csr_array(m)
-            ff, sf = m[dofs.free][:, dofs.free], C.T @ m[dofs.slave][:, dofs.free]
-            out = out + ff + sf + sf.T + C.T @ m[dofs.slave][:, dofs.slave] @ C
+        if loose:
+            m = _sum(loose)
+            out = out + _extract(m, dofs.free, dofs.free)
+            if len(dofs.slave):
+                sf = C.T @ _extract(m, dofs.slave, dofs.free)
+                out = out + sf + sf.T + C.T @ _extract(m, dofs.slave, dofs.slave) @ C
         return csr_array(out)
 
     def _fill(self, inner: csr_array, more: csr_array) -> csr_array:

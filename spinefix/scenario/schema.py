@@ -100,7 +100,7 @@ class Analysis(Spec):
     kind: Literal["linear", "nonlinear"] = "linear"
     """Small strains and one factorization, or finite rotation with tension-only fibres and ligaments, facet contact
     and follower loads."""
-    load_pct: Annotated[tuple[Annotated[float, Field(gt=0.0, le=100.0)], ...], Field(min_length=1)] = (50.0, 100.0)
+    load_pct: Annotated[tuple[Annotated[float, Field(gt=0.0, le=100.0)], ...], Field(min_length=1)] = (100.0,)
     """Parts of each load at which a nonlinear run keeps results, ascending to 100."""
     superelements: bool = True
     """Condense each vertebra with its screws to the nodes where discs, joints and rods touch it: the same answer to
