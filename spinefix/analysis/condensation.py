@@ -79,7 +79,9 @@ def condensation(
     linear = [g for g in solids if g.corotational]
     label = _parts(n, linear)
     held = {name: _part_of(label, link, n) for name, link in rows.items()}
-    held = {name: part for name, part in held.items() if part >= 0}
+    yields = np.array([m.law == "plastic_j2" for m in model.materials])
+    stays = {e.name for e in model.embeddings if not yields[model.material_id[e.beams]].any()}
+    held = {name: part for name, part in held.items() if part >= 0 and name in stays}
     inner = np.zeros(model.mesh.n_cells, bool)
     for group in linear:
         inner[group.cells] = True

@@ -18,10 +18,11 @@ from scipy.sparse import csr_array
 
 from spinefix.analysis.condensation import Condensation, condensation, expanded
 from spinefix.analysis.solve import Stopwatch
-from spinefix.analysis.system import active_blocks, beam_groups, elasticity_table, rotation_index
+from spinefix.analysis.system import active_blocks, beam_groups, beam_yielding, elasticity_table, rotation_index
 from spinefix.errors import CheckError, MaterialError, UsageError
 from spinefix.fem import contact, links, newton, rotations
 from spinefix.fem.assembly import kernel_array, point_scale
+from spinefix.fem.beams import BeamGroup
 from spinefix.fem.beams_finite import FiniteBeams
 from spinefix.fem.cables import Cables, FollowerLoad, ForceCurve
 from spinefix.fem.contact import Contact, Interface
@@ -235,7 +236,7 @@ class Structure:
         if loaded is not None and (self.extras.items or self.extras.spreads or self.extras.paths):
             raise UsageError("with extra items, spread loads or paths nothing can be condensed; leave out `loaded`")
         self.loaded = loaded
-        groups, beams = finite_groups(model), beam_groups(model)
+        groups, beams = finite_groups(model), tuple(b for g in beam_groups(model) for b in _by_yield(model, g))
         embedded = {e.name: links.embedded_links(model.mesh, index, e, _n_dof(index)) for e in model.embeddings}
         parts = Condensation.none(model.mesh.n_cells)
         if loaded is not None:
@@ -250,7 +251,10 @@ class Structure:
             own = [g.take(_rows(inner == condensed)) for g, inner in solids if (inner == condensed).any()]
             bars = [b.take(_rows(inner == condensed)) for b, inner in rods if (inner == condensed).any()]
             out: list[Item] = [FiniteSolids(model.mesh.points, tuple(own))] if own else []
-            out += [FiniteBeams(model.mesh.points, b, index, f"beams.{i}") for i, b in enumerate(bars)]
+            out += [
+                FiniteBeams(model.mesh.points, b, index, f"beams.{i}", beam_yielding(model, b))
+                for i, b in enumerate(bars)
+            ]
             rows = [embedded[name] for name, inner in held.items() if inner == condensed]
             return [*out, *(CorotatedLinks(model.mesh.points, r) for r in rows)]
 
@@ -368,6 +372,15 @@ def _n_dof(index: I32) -> int:
 
 def _rows(chosen: Bool) -> I32:
     return np.flatnonzero(chosen).astype(np.int32)
+
+
+def _by_yield(model: Model, group: BeamGroup) -> tuple[BeamGroup, ...]:
+    """Elastic beams of a group and those that may yield, where there are any."""
+    yielding = beam_yielding(model, group)
+    if yielding is None:
+        return (group,)
+    yields = np.isfinite(yielding.yield_MPa)
+    return tuple(group.take(_rows(mine)) for mine in (~yields, yields) if mine.any())
 
 
 def finite_groups(model: Model) -> tuple[FiniteGroup, ...]:

@@ -363,8 +363,12 @@ class NonlinearResponse:
 
     def beam_forces(self, case: str) -> tuple[tuple[F64, F64], ...]:
         """See `Response`."""
-        x = self._last(case).x
-        return tuple((item.end_forces(x), item.frames(x).axes.transpose(0, 2, 1)) for item in self.beam_items)
+        inc = self._last(case)
+        history = {id(item): state for item, state in zip(self.structure.items, inc.states, strict=False)}
+        return tuple(
+            (item.end_forces(inc.x, history.get(id(item), ())), item.frames(inc.x).axes.transpose(0, 2, 1))
+            for item in self.beam_items
+        )
 
     def solid_forces(self, case: str, cells: I32) -> F64:
         """See `Response`."""

@@ -5,12 +5,16 @@ import pytest
 import scipy.optimize
 from nltools import evaluate, random_configuration
 
+from spinefix.analysis import nonlinear
+from spinefix.analysis.nonlinear import Step
 from spinefix.errors import MaterialError
 from spinefix.fem import rotations
 from spinefix.fem.beams import BeamGroup, beam_axes
 from spinefix.fem.beams_finite import FiniteBeams
 from spinefix.fem.beams_plastic import FibreBeams, Yielding
 from spinefix.fem.items import Configuration
+from spinefix.mesh.core import CellBlock, Mesh
+from spinefix.model.core import LoadCase, Material, Model, Section, Support
 
 E, G, D, Y = 110e3, 42e3, 5.5, 800.0
 """A titanium rod of spinal fixation, numbers of its order."""
@@ -198,3 +202,42 @@ def test_only_solid_round_bars_may_yield():
         FibreBeams(flat, np.array([10.0]), item.yielding)
     with pytest.raises(MaterialError, match="must be positive"):
         Yielding(np.array([-1.0]), np.array([0.0]))
+
+
+def rod_model(law, **more):
+    """A rod of eight beams held at one end, with a reference of its tip."""
+    n, L = 8, 60.0
+    points = np.column_stack([np.linspace(0, L, n + 1), np.zeros(n + 1), np.zeros(n + 1)])
+    conn = np.column_stack([np.arange(n), np.arange(1, n + 1)]).astype(np.int32)
+    mesh = Mesh(points, (CellBlock("beam2", conn),))
+    metal = Material("rod", law, {"E_MPa": E, "nu": E / 2 / G - 1, **more})
+    A, I = np.pi * D**2 / 4, np.pi * D**4 / 64
+    section = Section("round", A, I, I, 2 * I, 0.9, 0.9, D / 2, D / 2, True)
+    foot = Support("foot", np.array([0]), rotations=(True, True, True))
+    return Model(
+        mesh, (metal,), np.zeros(n, np.int32), np.ones((n, 8)), np.zeros((n, 2, 3)), (section,),
+        np.zeros(n, np.int32), np.zeros((n, 3)), supports=(foot,),
+    ), n  # fmt: skip
+
+
+def test_a_rod_yields_in_a_whole_model_and_stays_bent():
+    """Load and unload through the solver: the residual is what the elastic line leaves of the loaded deflection."""
+    load = 1.5 * np.pi * D**3 / 32 * Y / 60.0
+    steps = [
+        Step("load", LoadCase("load", forces={8: np.array([0.0, 0.0, load])})),
+        Step("unload", LoadCase("unload", forces={8: np.zeros(3)})),
+    ]
+    model, tip = rod_model("plastic_j2", yield_MPa=Y)
+    bent = nonlinear.solve(model, steps).displacement(tip)[:, 2]
+    elastic, _ = rod_model("isotropic")
+    straight = nonlinear.solve(elastic, steps).displacement(tip)[:, 2]
+    assert bent[0] == pytest.approx(5.09, rel=0.01)
+    assert bent[0] > 1.05 * straight[0]
+    assert abs(straight[1]) < 1e-6
+    assert bent[1] == pytest.approx(bent[0] - straight[0], rel=0.05)
+
+
+def test_saturating_metal_is_refused_for_beams():
+    model, _ = rod_model("plastic_j2", yield_MPa=Y, saturation_MPa=10.0)
+    with pytest.raises(MaterialError, match="beams harden linearly"):
+        nonlinear.solve(model, [Step("none", LoadCase("none"))])
