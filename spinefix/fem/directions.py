@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 from spinefix.errors import ConvergenceError
 from spinefix.fem import linsolve
 from spinefix.fem.equilibrium import Tangent
+from spinefix.fem.turns import Turns
 
 F64 = NDArray[np.float64]
 
@@ -52,7 +53,7 @@ class _Factor:
     def __init__(self, solver: str, work: Work) -> None:
         self.solver, self.work = solver, work
         self._factor: linsolve.Factor | None = None
-        self._nnz = 0
+        self._nnz = self._size = 0
         self._Z: F64 = np.zeros((0, 0))
         self._V: F64 = np.zeros((0, 0))
         self._small: F64 = np.zeros((0, 0))
@@ -61,6 +62,10 @@ class _Factor:
     def ready(self) -> bool:
         """True once there is a factor."""
         return self._factor is not None
+
+    def fits(self, tangent: Tangent) -> bool:
+        """Tell whether there is a factor, of as many unknowns."""
+        return self._factor is not None and self._size == tangent.matrix.shape[0]
 
     def renew(self, tangent: Tangent) -> None:
         """Factorize the tangent, with the analysis of the last one if the pattern is the same."""
@@ -87,7 +92,7 @@ class _Factor:
                 pass
         self.release()
         self._factor = linsolve.factorize(K, self.solver, allow_indefinite=True)
-        self._nnz = K.nnz
+        self._nnz, self._size = K.nnz, K.shape[0]
         self._tell()
 
     def _tell(self) -> None:
@@ -154,58 +159,66 @@ class FullNewton(Direction):
 
 
 class FrozenKrylov(Direction):
-    """Full Newton tangent, solved by Krylov iterations with a stale factorization as preconditioner.
+    """Full Newton tangent, solved by Krylov iterations with a stale factorization that turns with the nodes.
 
-    The factorization is renewed when the last step took more than `renew` iterations, and at once when `most` are not
-    enough. Counts, not seconds, decide, so that results do not depend on how busy the machine is; a factorization costs
-    30 to 60 solutions. (Turning the stale factor with the nodes cuts iterations to a third where it is very stale, but
-    did not pay where it is renewed in time.)
+    Iterations stop when the energy of the error, as the preconditioner sees it, has fallen by `tolerance`. (Norms of
+    the residual hide the errors of soft parts beside stiff ones, so they had to be a thousand times as tight.) The
+    factorization is renewed when the iterations beyond `fresh` per solution, which a new one would save, have added up
+    to `worth`, and at once when `most` are not enough. Counts, not seconds, decide, so that results do not depend on
+    how busy the machine is.
 
     Parameters
     ----------
     tolerance : float
-        Relative residual of the linear solution. Looser ones cost many more Newton iterations in layered columns that
-        bend (stiff parts hide the error of soft ones).
+    fresh : int
+        Iterations that a new factorization would take.
+    worth : int
+        Iterations that take as long as a factorization (measured: 30 to 60).
+    most : int
     """
 
-    def __init__(self, solver: str = "auto", *, renew: int = 20, most: int = 50, tolerance: float = 1e-6) -> None:
+    def __init__(
+        self, solver: str = "auto", *, tolerance: float = 3e-3, fresh: int = 4, worth: int = 40, most: int = 60
+    ) -> None:
         super().__init__(solver)
-        self.renew, self.most, self.tolerance = renew, most, tolerance
-        self._iterations = 0
+        self.tolerance, self.fresh, self.worth, self.most = tolerance, fresh, worth, most
+        self._wasted = 0
+        self._made: Turns | None = None
 
     def find(self, residual: F64, tangent: Callable[[], Tangent]) -> F64:
         """See `Direction.find`."""
         K = tangent()
-        if self._factor.ready and self._iterations <= self.renew:
-            step, self._iterations = self._krylov(K, -residual)
+        if self._made is not None and self._factor.fits(K) and self._wasted <= self.worth:
+            step, iterations = self._krylov(K, -residual, K.turns.since(self._made))
+            self._wasted += max(iterations - self.fresh, 0)
             if step is not None:
                 return step
         self._factor.renew(K)
-        self._iterations = 0
+        self._made, self._wasted = K.turns, 0
         return -self._factor(residual)
 
-    def _krylov(self, K: Tangent, b: F64) -> tuple[F64 | None, int]:
-        """Solve by conjugate gradients, or GMRES where loads make K unsymmetric; None if that takes too long.
+    def _krylov(self, K: Tangent, b: F64, turns: Turns) -> tuple[F64 | None, int]:
+        """Solve by conjugate gradients, or GMRES where loads make K unsymmetric; None if that takes too long."""
 
-        Norms count moments over the size of the model, so that nothing depends on units.
-        """
-        w = K.weight
-        if not K.U.shape[1]:
-            return conjugate_gradients(K.__matmul__, self._factor, b, w, self.tolerance, self.most)
-        return gmres(lambda v: w * (K @ v), lambda r: self._factor(r / w), w * b, self.tolerance, self.most)
+        def precondition(r: F64) -> F64:
+            return turns.turn(self._factor(turns.back(r)))
+
+        run = gmres if K.U.shape[1] else conjugate_gradients
+        return run(K.__matmul__, precondition, b, self.tolerance, self.most)
 
 
-def conjugate_gradients(
-    A: Apply, precondition: Apply, b: F64, weight: F64, tolerance: float, most: int
-) -> tuple[F64 | None, int]:
-    """Return x with ``|w (A x - b)| <= tolerance |w b|`` and the iterations; None for x after `most` of them.
+def conjugate_gradients(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
+    """Return x with ``r . M r <= tolerance^2 b . M b``, ``r = b - A x``, and the iterations; None for x after `most`.
 
-    Directions of negative curvature end it as well: neither A nor its preconditioner need be positive definite then.
+    M is the preconditioner; if it is close to the inverse of A, the norm is that of the error in energy. Directions of
+    negative curvature end it as well: neither A nor M need be positive definite then.
     """
     x, r = np.zeros_like(b), b.copy()
     z = precondition(r)
     p, rz = z, float(r @ z)
-    goal = tolerance * float(np.linalg.norm(weight * b))
+    goal = tolerance**2 * rz
+    if not b.any():
+        return x, 0
     for i in range(1, most + 1):
         Ap = A(p)
         curvature = float(p @ Ap)
@@ -214,39 +227,48 @@ def conjugate_gradients(
         alpha = rz / curvature
         x += alpha * p
         r -= alpha * Ap
-        if np.linalg.norm(weight * r) <= goal:
-            return x, i
         z = precondition(r)
         rz, old = float(r @ z), rz
+        if abs(rz) <= goal:
+            return x, i
         p = z + (rz / old) * p
     return None, most
 
 
 def gmres(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
-    """As `conjugate_gradients` for any matrix and weights of one; right preconditioned, without restarts."""
-    size = float(np.linalg.norm(b))
-    if size == 0.0:
-        return np.zeros_like(b), 0
-    basis, images = np.empty((most + 1, len(b))), np.empty((most, len(b)))
-    basis[0] = b / size
+    """As `conjugate_gradients`, in the same norm, for any A; without restarts.
+
+    The basis is orthogonal in the inner product of the preconditioner M, whose images it needs anyway. M should be
+    positive definite and nearly symmetric; what it lacks only makes the norm less sharp.
+    """
+    x = np.zeros_like(b)
+    if not b.any():
+        return x, 0
+    basis, images = np.empty((most + 1, len(b))), np.empty((most + 1, len(b)))
+    z = precondition(b)
+    square = float(b @ z)
+    if not square > 0.0:
+        return None, 0
+    size = square**0.5
+    basis[0], images[0] = b / size, z / size
     H = np.zeros((most + 1, most))
     rhs = np.zeros(most + 1)
     rhs[0] = size
     for j in range(most):
-        images[j] = precondition(basis[j])
         w = A(images[j])
         for _ in range(2):  # orthogonalize twice
-            h = basis[: j + 1] @ w
+            h = images[: j + 1] @ w
             w = w - h @ basis[: j + 1]
             H[: j + 1, j] += h
-        H[j + 1, j] = float(np.linalg.norm(w))
+        z = precondition(w)
+        square = float(w @ z)
+        H[j + 1, j] = max(square, 0.0) ** 0.5
         y, *_ = np.linalg.lstsq(H[: j + 2, : j + 1], rhs[: j + 2], rcond=None)
-        rest = float(np.linalg.norm(H[: j + 2, : j + 1] @ y - rhs[: j + 2]))
-        if rest <= tolerance * size:
+        if np.linalg.norm(H[: j + 2, : j + 1] @ y - rhs[: j + 2]) <= tolerance * size and square >= 0.0:
             return np.asarray(y @ images[: j + 1]), j + 1
-        if H[j + 1, j] <= 1e-14 * size:
+        if not square > 0.0:
             return None, j + 1
-        basis[j + 1] = w / H[j + 1, j]
+        basis[j + 1], images[j + 1] = w / H[j + 1, j], z / H[j + 1, j]
     return None, most
 
 

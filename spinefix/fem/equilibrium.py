@@ -15,6 +15,7 @@ from spinefix.fem.constraints import _extract
 from spinefix.fem.couplings_finite import FiniteConstraints
 from spinefix.fem.items import Configuration, Item, State, Terms
 from spinefix.fem.pattern import BlockPattern
+from spinefix.fem.turns import TurnMeter, Turns
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -31,15 +32,15 @@ class Tangent:
     U, V : (n_free, k) float64
     by_motion : (n_free,) float64
         Change of the residual by the prescribed motion that the evaluation was asked about.
-    weight : (n_free,) float64
-        1 for displacements, one over the size of the model for rotations: makes norms of the residual forces.
+    turns : Turns
+        Rotations of the blocks since rest.
     """
 
     matrix: csr_array
     U: F64
     V: F64
     by_motion: F64
-    weight: F64
+    turns: Turns
 
     def __matmul__(self, v: F64) -> F64:
         return np.asarray(self.matrix @ v + self.U @ (self.V.T @ v))
@@ -104,7 +105,7 @@ class Problem:
         tables = [table for c in cliques for table in c]
         self.pattern = BlockPattern.build(constraints.n_blocks, tables, threads=threads)
         self.size = float(np.ptp(self.points, axis=0).max())
-        self._reduction = _Reduction(constraints, self.size)
+        self._reduction = _Reduction(constraints, self.points, self.rotation_index)
 
     def with_loads(self, loads: Sequence[Item]) -> Problem:
         """Return the problem with further items that couple nothing in the pattern, which both then share.
@@ -203,13 +204,15 @@ def _sum(matrices: Sequence[csr_array]) -> csr_array:
 class _Reduction:
     """T^T K T with a pattern that stays the same from call to call, so that factorizations can reuse their analysis."""
 
-    def __init__(self, constraints: FiniteConstraints, size: float) -> None:
+    def __init__(self, constraints: FiniteConstraints, points: F64, rotation_index: I32) -> None:
         self.constraints = constraints
-        self._weight = np.where(constraints.dofs.free < 3 * constraints.n_points, 1.0, 1.0 / size)
+        self._nodes = points, rotation_index
+        self._meter: TurnMeter | None = None
         n = len(constraints.dofs.free)
         self._structure = csr_array((n, n))
         self._keys: I64 = np.zeros(0, np.int64)
         self._inner: I64 = np.zeros(0, np.int64)
+        self._source: I64 = np.zeros(0, np.int64)
 
     def __call__(self, x: Configuration, terms: Terms, motion: F64 | None) -> Tangent:
         pattern, dofs = terms.pattern, self.constraints.dofs
@@ -220,7 +223,7 @@ class _Reduction:
             loose.append(self.constraints.geometric(x, terms.internal - terms.external))
         slaves = self.constraints.slave_map(x)
         C = csr_array(slaves[:, dofs.free])
-        matrix = self._fill(_extract(K, dofs.free, dofs.free), self._more(K, C, loose))
+        matrix = self._fill(K, self._more(K, C, loose))
 
         def reduce(f: F64) -> F64:
             return np.asarray(f[dofs.free] + C.T @ f[dofs.slave])
@@ -233,7 +236,9 @@ class _Reduction:
             step = motion.ravel().copy()
             step[dofs.slave] = slaves @ step
             by_motion = reduce(K @ step + sum((m @ step for m in loose), np.zeros(n)))
-        return Tangent(matrix, U, V, by_motion, self._weight)
+        if self._meter is None:
+            self._meter = TurnMeter(*self._nodes, dofs.free, pattern, K.data)
+        return Tangent(matrix, U, V, by_motion, self._meter(x))
 
     def _more(self, K: bsr_array, C: csr_array, loose: Sequence[csr_array]) -> csr_array:
         """What slaves and loose tangents add to the block of the free dofs."""
@@ -250,25 +255,30 @@ class _Reduction:
                 out = out + sf + sf.T + C.T @ _extract(m, dofs.slave, dofs.slave) @ C
         return csr_array(out)
 
-    def _fill(self, inner: csr_array, more: csr_array) -> csr_array:
-        """Return inner + more in the kept pattern, which grows when an entry is new."""
-        n = inner.shape[0]
+    def _fill(self, K: bsr_array, more: csr_array) -> csr_array:
+        """Return the block of the free dofs of K, plus `more`, in the kept pattern, which grows for a new entry."""
+        n = more.shape[0]
         if not len(self._keys):
-            self._grow(inner, more)
+            self._grow(K, more)
         row = np.repeat(np.arange(n, dtype=np.int64), np.diff(more.indptr))
         keys = row * n + more.indices
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         if len(keys) and not np.array_equal(self._keys[at], keys):
-            self._grow(inner, more)
+            self._grow(K, more)
             at = np.searchsorted(self._keys, keys)
-        data = np.zeros(len(self._keys))
-        data[self._inner] = inner.data
+        data = K.data.ravel()[self._source]
+        if len(data) < len(self._keys):
+            inner, data = data, np.zeros(len(self._keys))
+            data[self._inner] = inner
         np.add.at(data, at, more.data)
         return csr_array((data, self._structure.indices, self._structure.indptr), shape=(n, n))
 
-    def _grow(self, inner: csr_array, more: csr_array) -> None:
+    def _grow(self, K: bsr_array, more: csr_array) -> None:
         """Let the pattern hold the entries of both, and those that it held already."""
-        n = inner.shape[0]
+        n, free = more.shape[0], self.constraints.dofs.free
+        numbers = np.arange(K.data.size, dtype=np.float64).reshape(K.data.shape)
+        inner = _extract(bsr_array((numbers, K.indices, K.indptr), shape=K.shape), free, free)
+        self._source = inner.data.astype(np.int64)
 
         def ones(m: csr_array) -> csr_array:
             return csr_array((np.ones(len(m.data)), m.indices, m.indptr), shape=(n, n))

@@ -12,6 +12,7 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import sys
 import threading
 import time
 import weakref
@@ -19,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -212,8 +214,16 @@ class _Pardiso(_Backend):
 def _load_mkl() -> Any:
     """Return MKL as a ctypes library.
 
-    pypardiso serves to find it, which takes a third of a second; its own calls copy and compare the matrix at each use.
+    The packages of MKL put it beside the other libraries of the interpreter. Elsewhere pypardiso finds it, which takes
+    half a second or more (it walks through all files of the environment); its own calls, which copy and compare the
+    matrix at each use, are not used.
     """
+    for pattern in ("lib/libmkl_rt.so*", "lib/libmkl_rt*.dylib", "Library/bin/mkl_rt*.dll"):
+        for path in sorted(Path(sys.prefix).glob(pattern), reverse=True):
+            try:
+                return ctypes.CDLL(str(path))
+            except OSError:
+                continue
     from pypardiso import PyPardisoSolver
 
     return PyPardisoSolver(mtype=2).libmkl
