@@ -37,7 +37,11 @@ KINDS: dict[str, tuple[str, ...]] = {
     "bbar": ("hex8", "hex20", "wedge6"),
     "incompatible": ("hex8",),
 }
-"""Element kinds of each formulation (tet10 with B-bar would have three spurious modes in its four-point rule)."""
+"""Element kinds of each formulation.
+
+One tet10 with B-bar would leave three motions without energy, whatever its rule of integration: the special conformal
+maps ``2 x (a . x) - a |x|^2`` are quadratic, shear nothing and keep the mean volume.
+"""
 
 _CENTRE = np.zeros((1, 3))
 

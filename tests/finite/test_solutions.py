@@ -5,6 +5,7 @@ import pytest
 from finitetools import Body, group, mesh_of
 
 from spinefix.fem.finite import finite_stress
+from spinefix.mesh.elements import ELEMENTS
 from spinefix.verification.rungs.bending import elastica
 
 
@@ -41,19 +42,17 @@ def test_neo_hookean_bar(stretch, formulation):
     assert errors[0] / errors[1] == pytest.approx(10.0, rel=0.1)
 
 
-def squeeze(formulation, K, n=3):
-    """A cube bonded to plates, squeezed by 20 %: force and volume ratio of each element."""
-    points, conn = mesh_of("hex8", divisions=(n, n, n))
-    body = Body(points, group("hex8", formulation, conn, parameters={"mu_MPa": 2.0, "K_MPa": K}))
+def squeeze(formulation, K, n=3, kind="hex8", depth=0.2):
+    """A cube bonded to plates, squeezed by a fifth: force, volume ratio and pressures of each element."""
+    points, conn = mesh_of(kind, divisions=(n, n, n))
+    body = Body(points, group(kind, formulation, conn, parameters={"mu_MPa": 2.0, "K_MPa": K}))
     low, high = points[:, 2] == 0.0, points[:, 2] == 1.0
     fixed = np.repeat((low | high)[:, None], 3, axis=1)
     values = np.zeros_like(points)
-    values[high, 2] = -0.2
+    values[high, 2] = -depth
     u = body.solve(fixed, values, steps=4)
-    from spinefix.mesh.elements import ELEMENTS
-
     J = [
-        np.linalg.det(np.einsum("qmd,emi->eqdi", ELEMENTS["hex8"].dN, x[conn])).sum(axis=1)
+        (np.linalg.det(np.einsum("qmd,emi->eqdi", ELEMENTS[kind].dN, x[conn])) @ ELEMENTS[kind].weights)
         for x in (points + u, points)
     ]
     pressure = finite_stress(points, body.group, u, body.state)[..., :3].mean(axis=2)
@@ -72,6 +71,25 @@ def test_incompressible_cube_changes_volume_as_one_over_bulk_modulus():
     assert force[1] / force[0] == pytest.approx(1.0, abs=0.01)  # no locking: the force stays
     locked = squeeze("standard", 1e4)[0]
     assert locked < 1.5 * force[1] < 0.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "formulation", "n"),
+    [
+        ("tet10", "mean_dilatation", 2),
+        ("wedge6", "mean_dilatation", 3),
+        ("hex20", "mean_dilatation", 2),
+        ("hex8", "enhanced", 3),
+    ],
+)
+def test_every_kind_but_tet4_has_a_cure_for_incompressibility(kind, formulation, n):
+    """The force hardly grows as the bulk modulus does, and is that of mean dilatation on finer hex8."""
+    reference = squeeze("mean_dilatation", 1e4, 4, depth=0.08)[0]
+    force = [squeeze(formulation, K, n, kind, 0.08)[0] for K in (1e3, 1e4)]
+    assert force[1] / force[0] == pytest.approx(1.0, abs=0.02)
+    assert force[1] == pytest.approx(reference, rel=0.2)
+    if kind != "tet10":  # linear and eight-node faces lock without the cure; plain P2 tetrahedra do so mildly
+        assert squeeze("standard", 1e4, n, kind, 0.08)[0] < 1.4 * force[1] < 0.0
 
 
 def cantilever(formulation, divisions=(20, 1, 1), length=20.0, E=1.0e4):
