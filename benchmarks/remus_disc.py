@@ -127,7 +127,7 @@ def build(disc: Disc, motion: Motion, *, volumetric: str = "quadratic", formulat
     n = disc.mesh.n_cells
     nucleus = TIGHT if motion.case.startswith("B_") else NUCLEUS
     materials = tuple(
-        Material(name, law, {**numbers, "volumetric": volumetric}, formulation)  # type: ignore[dict-item]
+        Material(name, law, {**numbers, "volumetric": volumetric}, formulation)
         for name, law, numbers in (("annulus", "mooney_rivlin", ANNULUS), ("nucleus", "neo_hookean", nucleus))
     )
     moved = (not motion.free_to_shift,) * 3
