@@ -18,8 +18,10 @@ I32 = NDArray[np.int32]
 CHUNK = 256
 """Elements whose integration points go through the law together: small enough for the cache."""
 
-SETTLED = 1e-9
-"""Step [1] of the amplitudes of enhanced elements below which the last one may be taken linearly."""
+SETTLED, SETTLED_PLASTIC = 1e-7, 1e-9
+"""Step [1] of the amplitudes of enhanced elements below which the last one may be taken linearly: the error is its
+square where the law is smooth, but up to the step itself where plastic points change sides.
+"""
 
 TINY = 1e-8
 """Step below which round-off may hide a fall of the energy."""
@@ -190,6 +192,7 @@ def _newton(
 
     A step that turns an element inside out is halved; with `downhill` = 1 also one that raises the energy.
     """
+    settled = SETTLED_PLASTIC if group.n_state else SETTLED
     before, least, step = alpha.copy(), np.full(len(alpha), np.inf), np.zeros_like(alpha)
     for evaluation in range(evaluations):
         enhanced.enhanced_kinematics(
@@ -214,7 +217,7 @@ def _newton(
         if status != 0:
             raise unsettled(points, group, status - 1)
         alpha[active] = before[active] + step[active]
-        active = active[~fits | (np.abs(step[active]).max(axis=1) > SETTLED)]
+        active = active[~fits | (np.abs(step[active]).max(axis=1) > settled)]
         if not len(active):
             break
     return active
