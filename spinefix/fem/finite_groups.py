@@ -29,8 +29,10 @@ FINITE_FORMULATIONS: dict[str, tuple[str, ...]] = {
 
 ``standard`` integrates the law as it is; ``mean_dilatation`` takes the volume change of the whole element (nearly
 incompressible material: Q1/P0 for hex8, P2/P0 for tet10); ``enhanced`` adds modes that free hex8 from locking in
-bending and at constant volume alike, at two to four evaluations of the law in place of one; ``corotational`` turns the
-linear element, for hex8 with incompatible modes (bending of stiff material at large rotation and small strain),
+bending and at constant volume alike, with three to seven evaluations of the law in place of one and five to eleven
+times the time of assembly (4096 elements under random strains of 2 %; with a bulk modulus above 1000 shear moduli it
+may need small increments, where ``mean_dilatation`` is safer); ``corotational`` turns the linear element, for hex8 with
+incompatible modes (bending of stiff material at large rotation and small strain),
 ``corotational_bbar`` the one with B-bar. Co-rotational elements use the elasticity of the law at rest.
 
 The quadratic elements with mean dilatation leave the special conformal maps ``2 x (a . x) - a |x|^2`` (nearly) without
