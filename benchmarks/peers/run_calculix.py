@@ -15,7 +15,6 @@ from clock import arguments, finish
 from numpy.typing import NDArray
 from problems import Case
 
-
 CONTROLS = "1e-6,1e-2,,,1e-6"
 """Residual over the average force (default 5e-3, after nine iterations 2e-2), correction over the increment (its
 default). With its defaults CalculiX may stop an iteration early, at three digits in the column."""
