@@ -362,8 +362,7 @@ def _joint_items(model: Model, extras: Extras, index: I32) -> tuple[Item, ...]:
     items: list[Item] = [_cables(model, s, extras.curves.get(s.name)) for s in model.point_springs]
     glued = [links.surface_links(model.mesh, s, _n_dof(index)) for s in joints if s.press is None]
     items += [CorotatedLinks(points, rows) for rows in glued]
-    items += [_layer(model, s) for s in joints if s.press is not None]
-    return (*items, *extras.items)
+    return (*items, *_layers(model, [s for s in joints if s.press is not None]), *extras.items)
 
 
 def _n_dof(index: I32) -> int:
@@ -439,12 +438,23 @@ def _group(model: Model, kind: str, conn: I32, cells: I32, law: str, formulation
     return FiniteGroup(kind, formulation, cells, conn, found, params, kernel_array(inverse, np.int32), axes, scale)
 
 
-def _layer(model: Model, springs: SurfaceSprings) -> Contact:
-    """Smooth contact through a layer that fills the gap at rest; its pressure is that of an elastic foundation."""
-    surf = surfaces(model.mesh, springs.facets, springs.onto, per_side=2)
+LAYERS = "facet_joints"
+"""Name of the contact of all layers that can only be pressed."""
+
+
+def _layers(model: Model, joints: Sequence[SurfaceSprings]) -> list[Contact]:
+    """Smooth contact through layers that fill the gap at rest; their pressure is that of an elastic foundation.
+
+    One item for all: each point finds its own joint, the nearest, and the search costs less than one for each.
+    """
+    if not joints:
+        return []
+    slave, master = (np.concatenate([getattr(s, side) for s in joints]) for side in ("facets", "onto"))
+    surf = surfaces(model.mesh, slave, master, per_side=2)
+    press = np.concatenate([np.full(len(s.facets), s.press) for s in joints])[surf.facet]
     smooth = Interface(stiffness=1.0, reach=float(links.MAX_GAP / surf.size.min()))
-    item = Contact(springs.name, surf, (springs.press or 0.0) * surf.size, smooth, augmented=False)
-    return item.fitted(links.MAX_GAP)
+    item = Contact(LAYERS, surf, press * surf.size, smooth, augmented=False)
+    return [item.fitted(links.MAX_GAP)]
 
 
 def _cables(model: Model, springs: PointSprings, curve: ForceCurve | None) -> Cables:

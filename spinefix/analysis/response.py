@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from spinefix.analysis.nonlinear import NonlinearSolution, Step, Structure
+from spinefix.analysis.nonlinear import LAYERS, NonlinearSolution, Step, Structure
 from spinefix.analysis.system import System
 from spinefix.fem import assembly, beams, newton, recover, rotations
 from spinefix.fem.beams import BeamGroup
@@ -432,7 +432,7 @@ def _kind(item: Item) -> str:
         return "ligaments"
     if isinstance(item, CorotatedLinks):
         return {EmbeddedLinks: "screws", SurfaceLinks: "facet_joints"}.get(type(item.links), "ligaments")
-    return "facet_joints" if isinstance(item, Contact) and ".facet_joint" in item.name else ""
+    return "facet_joints" if isinstance(item, Contact) and item.name == LAYERS else ""
 
 
 def _as_evaluated(item: Item, state: State) -> State:
