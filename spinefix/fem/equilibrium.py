@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,10 @@ from spinefix.fem.couplings_finite import FiniteConstraints
 from spinefix.fem.items import Configuration, Item, State, Terms
 from spinefix.fem.pattern import BlockPattern
 from spinefix.fem.turns import TurnMeter, Turns
+from spinefix.jit import kernel
+
+if TYPE_CHECKING:
+    from spinefix.fem.directions import Direction
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -87,6 +92,9 @@ class Problem:
     ----------
     size : float [mm]
         Largest extent of the points; the lever that makes forces of moments in norms.
+    directions : dict, (strategy, linear solver) -> Direction
+        What `spinefix.fem.newton.solve` keeps from one solution to the next: a factorization that turns with the nodes
+        serves other loads too. Shared with `with_loads`.
     """
 
     def __init__(
@@ -105,6 +113,7 @@ class Problem:
         tables = [table for c in cliques for table in c]
         self.pattern = BlockPattern.build(constraints.n_blocks, tables, threads=threads)
         self.size = float(np.ptp(self.points, axis=0).max())
+        self.directions: dict[tuple[str, str], Direction] = {}
         self._reduction = _Reduction(constraints, self.points, self.rotation_index)
 
     def with_loads(self, loads: Sequence[Item]) -> Problem:
@@ -210,7 +219,7 @@ class _Reduction:
         self._meter: TurnMeter | None = None
         n = len(constraints.dofs.free)
         self._structure = csr_array((n, n))
-        self._keys: I64 = np.zeros(0, np.int64)
+        self._within = csr_array((n, n))
         self._inner: I64 = np.zeros(0, np.int64)
         self._source: I64 = np.zeros(0, np.int64)
 
@@ -257,36 +266,56 @@ class _Reduction:
 
     def _fill(self, K: bsr_array, more: csr_array) -> csr_array:
         """Return the block of the free dofs of K, plus `more`, in the kept pattern, which grows for a new entry."""
-        n = more.shape[0]
-        if not len(self._keys):
+        more.sort_indices()
+        if not len(self._source):
             self._grow(K, more)
-        row = np.repeat(np.arange(n, dtype=np.int64), np.diff(more.indptr))
-        keys = row * n + more.indices
-        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        if len(keys) and not np.array_equal(self._keys[at], keys):
+        at = _places(self._structure, more)
+        if (at < 0).any():
             self._grow(K, more)
-            at = np.searchsorted(self._keys, keys)
+            at = _places(self._structure, more)
         data = K.data.ravel()[self._source]
-        if len(data) < len(self._keys):
-            inner, data = data, np.zeros(len(self._keys))
+        if len(data) < self._structure.nnz:
+            inner, data = data, np.zeros(self._structure.nnz)
             data[self._inner] = inner
-        np.add.at(data, at, more.data)
+        data[at] += more.data
+        n = more.shape[0]
         return csr_array((data, self._structure.indices, self._structure.indptr), shape=(n, n))
 
     def _grow(self, K: bsr_array, more: csr_array) -> None:
         """Let the pattern hold the entries of both, and those that it held already."""
         n, free = more.shape[0], self.constraints.dofs.free
-        numbers = np.arange(K.data.size, dtype=np.float64).reshape(K.data.shape)
-        inner = _extract(bsr_array((numbers, K.indices, K.indptr), shape=K.shape), free, free)
-        self._source = inner.data.astype(np.int64)
-
-        def ones(m: csr_array) -> csr_array:
-            return csr_array((np.ones(len(m.data)), m.indices, m.indptr), shape=(n, n))
-
-        total = ones(inner) + ones(more) + ones(self._structure)
+        if not len(self._source):
+            numbers = np.arange(K.data.size, dtype=np.float64).reshape(K.data.shape)
+            inner = _extract(bsr_array((numbers, K.indices, K.indptr), shape=K.shape), free, free)
+            self._source = inner.data.astype(np.int64)
+            self._within = csr_array((np.ones(len(inner.data), np.int8), inner.indices, inner.indptr), shape=(n, n))
+            self._structure = self._within
+        new = csr_array((np.ones(len(more.data), np.int8), more.indices, more.indptr), shape=(n, n))
+        total = csr_array(self._structure + new)
         total.sort_indices()
-        row = np.repeat(np.arange(n, dtype=np.int64), np.diff(total.indptr))
+        total.data[:] = 1
         self._structure = total
-        self._keys = row * n + total.indices
-        row = np.repeat(np.arange(n, dtype=np.int64), np.diff(inner.indptr))
-        self._inner = np.searchsorted(self._keys, row * n + inner.indices)
+        self._inner = _places(total, self._within)
+
+
+def _places(whole: csr_array, part: csr_array) -> I64:
+    """Return where the entries of a matrix lie in another with sorted rows, -1 where it has none."""
+    out = np.empty(len(part.data), np.int64)
+    place_entries(
+        *(a.astype(np.int64, copy=False) for a in (whole.indptr, part.indptr)),
+        *(a.astype(np.int32, copy=False) for a in (whole.indices, part.indices)),
+        out,
+    )
+    return out
+
+
+@kernel
+def place_entries(indptr, part_indptr, indices, part_indices, out):  # type: ignore[no-untyped-def]
+    """Positions (e,) of entries in rows that ascend like their own; -1 for those that are not there."""
+    for r in range(len(part_indptr) - 1):
+        at, end = indptr[r], indptr[r + 1]
+        for e in range(part_indptr[r], part_indptr[r + 1]):
+            while at < end and indices[at] < part_indices[e]:
+                at += 1
+            out[e] = at if at < end and indices[at] == part_indices[e] else -1
+    return 0

@@ -218,11 +218,11 @@ def solve(
         The linear solver is unknown.
     """
     control = control or Control()
-    direction = STRATEGIES[control.strategy](control.linear_solver)
-    try:
-        return _Walk(problem, control, direction, tuple(kinks), worst).through(list(times), start or begin(problem))
-    finally:
-        direction.release()
+    key = control.strategy, control.linear_solver
+    if key not in problem.directions:
+        problem.directions[key] = STRATEGIES[control.strategy](control.linear_solver)
+    walk = _Walk(problem, control, problem.directions[key], tuple(kinks), worst)
+    return walk.through(list(times), start or begin(problem))
 
 
 class _Walk:
