@@ -155,11 +155,11 @@ def _add_finite_strain(
     tangent: int,
 ) -> None:
     """Add elements of finite strain. An element at the border of two shares is evaluated by both, to the same bits."""
-    for c in chunks(points, group, u, state, elements, tangent, keep=True):
+    for c in chunks(points, group, u, state, elements, tangent, keep=True, spatial=True):
         if c.modes is None:
             kernels.assemble_finite(
-                group.conn, c.g, c.F, c.S, c.C, c.dv, c.dv_now, group.scale, formulation_code(group), tangent,
-                c.elements, *rows, bmap, data, force,
+                group.conn, c.g, c.F, c.S, c.C, c.dv, c.dv_now, group.scale, formulation_code(group), c.spatial,
+                tangent, c.elements, *rows, bmap, data, force,
             )  # fmt: skip
             continue
         k = c.modes

@@ -56,6 +56,10 @@ class Law(Protocol):
     def update(self) -> Callable[..., int]:
         """Kernel over integration points."""
 
+    @property
+    def spatial(self) -> Callable[..., int] | None:
+        """The same for Kirchhoff stress and spatial tangent, where the law has it."""
+
     def check_axes(self, axes: F64) -> None:
         """Raise MaterialError where the law cannot use the directions."""
 

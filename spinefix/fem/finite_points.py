@@ -48,6 +48,8 @@ class Chunk:
         Response of the law; C only where wanted.
     modes : Modes or None
         Of enhanced elements.
+    spatial : bool
+        S and C are Kirchhoff stress and spatial tangent.
     """
 
     elements: I32
@@ -59,6 +61,7 @@ class Chunk:
     S: F64
     C: F64
     modes: Modes | None = None
+    spatial: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,20 +80,38 @@ def formulation_code(group: FiniteGroup) -> int:
 
 
 def chunks(
-    points: F64, group: FiniteGroup, u: F64, state: FiniteState, elements: I32, tangent: int, *, keep: bool
+    points: F64,
+    group: FiniteGroup,
+    u: F64,
+    state: FiniteState,
+    elements: I32,
+    tangent: int,
+    *,
+    keep: bool,
+    spatial: bool = False,
 ) -> Iterator[Chunk]:
     """Evaluate the law over `elements`; the new state is kept in `state` if asked.
+
+    With `spatial`, S and C are Kirchhoff stress and spatial tangent where the law offers that (`Chunk.spatial` tells).
 
     Raises
     ------
     InvertedElement, ElementFailure
     """
-    run = _enhanced_chunks if group.enhanced else _chunks
-    return run(points, group, u, state, elements, tangent, keep)
+    if group.enhanced:
+        return _enhanced_chunks(points, group, u, state, elements, tangent, keep)
+    return _chunks(points, group, u, state, elements, tangent, keep, spatial and group.law.spatial is not None)
 
 
 def _chunks(
-    points: F64, group: FiniteGroup, u: F64, state: FiniteState, elements: I32, tangent: int, keep: bool
+    points: F64,
+    group: FiniteGroup,
+    u: F64,
+    state: FiniteState,
+    elements: I32,
+    tangent: int,
+    keep: bool,
+    spatial: bool,
 ) -> Iterator[Chunk]:
     """Elements whose gradients follow from the displacements."""
     dN, w = group.tables
@@ -108,15 +129,15 @@ def _chunks(
         )
         if status != 0:
             raise inverted(points, group, u, status - 1)
-        _respond(points, group, state, some, F[:n], tangent, W[:n], S[:n], C[:n], new[:n])
+        _respond(points, group, state, some, F[:n], tangent, W[:n], S[:n], C[:n], new[:n], spatial)
         if s and keep:
             state.new[some] = new[:n]
-        yield Chunk(some, g[:n], F[:n], dv[:n], dv_now[:n], W[:n], S[:n], C[:n])
+        yield Chunk(some, g[:n], F[:n], dv[:n], dv_now[:n], W[:n], S[:n], C[:n], spatial=spatial)
 
 
 def _respond(
     points: F64, group: FiniteGroup, state: FiniteState, some: I32, F: F64, tangent: int,
-    out_W: F64, out_S: F64, out_C: F64, out_new: F64,
+    out_W: F64, out_S: F64, out_C: F64, out_new: F64, spatial: bool = False,
 ) -> None:  # fmt: skip
     """Call the law at all points of `some` elements with gradients F (t, q, 3, 3)."""
     n, q = F.shape[:2]
@@ -124,7 +145,8 @@ def _respond(
     rows = np.repeat(group.param_id[some], q)
     axes = np.repeat(group.axes[some], q, axis=0)
     C = out_C.reshape(-1, 6, 6) if tangent else np.empty((n * q, 6, 6))
-    status = group.law.update(
+    update = group.law.spatial if spatial and group.law.spatial is not None else group.law.update
+    status = update(
         F.reshape(-1, 3, 3), rows, group.params, axes, state.old[some].reshape(n * q, s), tangent,
         out_W.reshape(-1), out_S.reshape(-1, 6), C, out_new.reshape(n * q, s),
     )  # fmt: skip

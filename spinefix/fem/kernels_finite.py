@@ -321,6 +321,7 @@ def assemble_finite(
     dv_now: Any,
     scale: Any,
     formulation: int,
+    spatial: bool,
     tangent: int,
     elements: Any,
     first_row: int,
@@ -332,8 +333,8 @@ def assemble_finite(
     """Add internal forces and, with tangent = 1, tangents of `elements` to the rows [first_row, last_row).
 
     g (t, r, m), F (t, q, 3, 3), dv, dv_now (t, q) from `finite_kinematics`; S (t, q, 6), C (t, q, 6, 6) [MPa] from the
-    law; scale (e, q) [1]; elements (t,) ids; bmap (e, m, m) block numbers; out_data (nb, 3, 3) [N/mm]; out_force
-    (blocks, 3) [N].
+    law, Kirchhoff stress and spatial tangent if `spatial`; scale (e, q) [1]; elements (t,) ids; bmap (e, m, m) block
+    numbers; out_data (nb, 3, 3) [N/mm]; out_force (blocks, 3) [N].
     """
     m, nq = conn.shape[1], dv.shape[1]
     rows = g.shape[1]
@@ -347,6 +348,10 @@ def assemble_finite(
         e = elements[t]
         for q in range(nq):
             f, s = scale[e, q] * dv[t, q], S[t, q]
+            if spatial:
+                for p in range(6):
+                    tau[q, p] = f * s[p]
+                continue
             tau[q, 0], tau[q, 1], tau[q, 2], tau[q, 3], tau[q, 4], tau[q, 5] = _push(
                 F[t, q], f * s[0], f * s[1], f * s[2], f * s[3], f * s[4], f * s[5]
             )
@@ -361,7 +366,13 @@ def assemble_finite(
         _clear(rank)
         total = 0.0
         for q in range(nq):
-            _push_tangent(F[t, q], C[t, q], scale[e, q] * dv[t, q], X, c)
+            f = scale[e, q] * dv[t, q]
+            if spatial:
+                for p in range(6):
+                    for r in range(6):
+                        c[p, r] = f * C[t, q, p, r]
+            else:
+                _push_tangent(F[t, q], C[t, q], f, X, c)
             _moduli(c, tau[q], a)
             if formulation == MEAN_DILATATION:
                 total += _add_dilatation_moduli(c, tau[q], pressure * dv_now[t, q] / volume, z, a)

@@ -79,6 +79,7 @@ class FixedElasticity:
 
     name: str = "linear"
     virgin: tuple[float, ...] = ()
+    spatial: None = None
 
     @property
     def update(self) -> Callable[..., int]:

@@ -49,6 +49,9 @@ class FiniteLaw:
     formulation : str
         Of hex8 elements where a material asks for bending (``incompatible``): ``enhanced`` for solids that bend,
         ``mean_dilatation`` for soft tissue, which is nearly incompressible rather.
+    spatial : callable, optional
+        The same kernel with Kirchhoff stress and spatial tangent (the push-forward of out_C) in place of out_S and
+        out_C, for isotropic laws that are simpler so.
     """
 
     code: int
@@ -60,6 +63,7 @@ class FiniteLaw:
     axes: str = "none"
     optional: tuple[tuple[str, Value], ...] = ()
     formulation: str = "mean_dilatation"
+    spatial: Update | None = None
 
     @property
     def n_state(self) -> int:

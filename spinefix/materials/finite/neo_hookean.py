@@ -16,7 +16,7 @@ from spinefix.jit import kernel
 from spinefix.materials.finite.invariants import ground_response
 from spinefix.materials.finite.law import FiniteLaw, Value, number
 from spinefix.materials.finite.tensors import mirror
-from spinefix.materials.finite.volumetric import volumetric_code
+from spinefix.materials.finite.volumetric import volumetric, volumetric_code
 
 NAME = "neo_hookean"
 
@@ -52,4 +52,65 @@ def update(
     return 0
 
 
-LAW = FiniteLaw(3, NAME, ("mu_MPa", "K_MPa"), row, update, optional=(("volumetric", "mixed"),))
+@kernel
+def update_spatial(
+    F: Any,
+    rows: Any,
+    params: Any,
+    axes: Any,
+    state_old: Any,
+    tangent: int,
+    out_W: Any,
+    out_tau: Any,
+    out_c: Any,
+    out_state: Any,
+) -> Any:
+    """See `FiniteLaw.spatial`; params as in `update`, without C01.
+
+    With ``s = mu J^(-2/3) b``: ``tau = dev s + J U' I`` and ``c = 2/3 (tr s (I4 - I (x) I / 3) - dev s (x) I -
+    I (x) dev s) + J (U' + J U'') I (x) I - 2 J U' I4`` (Holzapfel 2000, sections 6.6 and 6.7).
+    """
+    for n in range(F.shape[0]):
+        p, f = params[rows[n]], F[n]
+        J = (
+            f[0, 0] * (f[1, 1] * f[2, 2] - f[1, 2] * f[2, 1])
+            - f[0, 1] * (f[1, 0] * f[2, 2] - f[1, 2] * f[2, 0])
+            + f[0, 2] * (f[1, 0] * f[2, 1] - f[1, 1] * f[2, 0])
+        )
+        if not J > 0.0:
+            return 1 + n
+        mu = 2.0 * p[0]
+        s = mu * J ** (-2.0 / 3.0)
+        s0 = s * (f[0, 0] * f[0, 0] + f[0, 1] * f[0, 1] + f[0, 2] * f[0, 2])
+        s1 = s * (f[1, 0] * f[1, 0] + f[1, 1] * f[1, 1] + f[1, 2] * f[1, 2])
+        s2 = s * (f[2, 0] * f[2, 0] + f[2, 1] * f[2, 1] + f[2, 2] * f[2, 2])
+        s3 = s * (f[0, 0] * f[1, 0] + f[0, 1] * f[1, 1] + f[0, 2] * f[1, 2])
+        s4 = s * (f[1, 0] * f[2, 0] + f[1, 1] * f[2, 1] + f[1, 2] * f[2, 2])
+        s5 = s * (f[0, 0] * f[2, 0] + f[0, 1] * f[2, 1] + f[0, 2] * f[2, 2])
+        third = (s0 + s1 + s2) / 3.0
+        U, dU, ddU = volumetric(int(p[3]), p[2], J)
+        pressure = J * dU
+        out_W[n] = 1.5 * (third - mu) + U
+        if not np.isfinite(out_W[n]):
+            return 1 + n
+        s0, s1, s2 = s0 - third, s1 - third, s2 - third
+        tau = out_tau[n]
+        tau[0], tau[1], tau[2], tau[3], tau[4], tau[5] = s0 + pressure, s1 + pressure, s2 + pressure, s3, s4, s5
+        if tangent == 1:
+            shear = third - pressure
+            k = pressure + J * J * ddU - 2.0 / 3.0 * third
+            d0, d1, d2 = 2.0 / 3.0 * s0, 2.0 / 3.0 * s1, 2.0 / 3.0 * s2
+            d3, d4, d5 = -2.0 / 3.0 * s3, -2.0 / 3.0 * s4, -2.0 / 3.0 * s5
+            c = out_c[n]
+            c[0, 0], c[0, 1], c[0, 2] = k - 2.0 * d0 + 2.0 * shear, k - d0 - d1, k - d0 - d2
+            c[1, 0], c[1, 1], c[1, 2] = k - d0 - d1, k - 2.0 * d1 + 2.0 * shear, k - d1 - d2
+            c[2, 0], c[2, 1], c[2, 2] = k - d0 - d2, k - d1 - d2, k - 2.0 * d2 + 2.0 * shear
+            for i in range(3):
+                c[i, 3], c[i, 4], c[i, 5] = d3, d4, d5
+                c[3, i], c[4, i], c[5, i] = d3, d4, d5
+                for j in range(3):
+                    c[3 + i, 3 + j] = shear if i == j else 0.0
+    return 0
+
+
+LAW = FiniteLaw(3, NAME, ("mu_MPa", "K_MPa"), row, update, optional=(("volumetric", "mixed"),), spatial=update_spatial)
