@@ -168,7 +168,7 @@ def _touched(
     nodes += [s.nodes.ravel() for s in model.point_springs]
     nodes += [facet_corners(mesh, f).ravel() for s in model.surface_springs for f in (s.facets, s.onto)]
     for tie in model.ties:
-        nodes += [tie.nodes, facet_corners(mesh, tie.facets).ravel()]
+        nodes += [tie.nodes, mesh.cell_nodes(np.unique(tie.facets[:, 0]))]  # slaves may follow all nodes of an element
     for coupling in model.couplings:
         nodes += [coupling.nodes, np.array([coupling.reference], np.int32)]
     nodes += [s.nodes for s in model.supports] + [g.nodes for g in model.guides]

@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 from spinefix.analysis.condensation import Condensation, condensation, expanded
 from spinefix.analysis.solve import Stopwatch
 from spinefix.analysis.system import active_blocks, beam_groups, beam_yielding, elasticity_table, rotation_index
-from spinefix.errors import CheckError, MaterialError, UsageError
+from spinefix.errors import CheckError, ConstraintError, MaterialError, UsageError
 from spinefix.fem import contact, links, newton, rotations
 from spinefix.fem.assembly import kernel_array, point_scale
 from spinefix.fem.beams import BeamGroup
@@ -27,7 +27,7 @@ from spinefix.fem.beams_finite import FiniteBeams
 from spinefix.fem.cables import Cables, FollowerLoad, ForceCurve
 from spinefix.fem.contact import Contact, Interface
 from spinefix.fem.contact_gap import surfaces
-from spinefix.fem.couplings_finite import DistributedLoad, Motion, finite_constraints
+from spinefix.fem.couplings_finite import DistributedLoad, FiniteConstraints, Motion, finite_constraints
 from spinefix.fem.equilibrium import Problem
 from spinefix.fem.finite import FINITE_FORMULATIONS, FiniteGroup
 from spinefix.fem.items import Configuration, Item, PointLoads, Program
@@ -288,6 +288,7 @@ class Structure:
             model.mesh, index, active,
             supports=model.supports, couplings=model.couplings, ties=model.ties, motions=motions,
         )  # fmt: skip
+        _no_loose_masters(constraints, active)
         return Problem(model.mesh.points, index, constraints, self.items)
 
     def solve(
@@ -319,6 +320,15 @@ class Structure:
             x = expanded(self.superelements, inc.x)
             increments.append(replace(inc, x=x, blocks=x.vectors(inc.blocks)))
         return replace(solution, u=np.array([i.blocks for i in increments]), increments=tuple(increments))
+
+
+def _no_loose_masters(constraints: FiniteConstraints, active: Bool) -> None:
+    """Refuse constraints whose slaves follow blocks that nothing holds: their forces would be lost."""
+    rows = constraints.tie_map[constraints.tie_nodes]
+    masters = np.unique(rows.indices[rows.data != 0.0])
+    lost = masters[~active[masters]]
+    if len(lost):
+        raise ConstraintError(f"tied nodes follow node {int(lost[0])}, which no element holds")
 
 
 def _follow(

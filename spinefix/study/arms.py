@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 CONTROL = Control(residual=1e-7, first=1.0 / 3.0, extrapolate=True)
-"""Three increments, extrapolated, took two thirds of the work of a single one on a lumbar spine in axial rotation, where
-facet joints close and fibres tighten, and as much in flexion (measured on the coarse mesh)."""
+"""Three extrapolated increments: on a lumbar spine in axial rotation, where facet joints close and fibres tighten, they
+took two thirds of the work of a single one, in flexion as much (coarse mesh)."""
 
 
 class LinearArm:

@@ -14,7 +14,8 @@ from spinefix.fem.items import Configuration
 from spinefix.fem.superelement import Superelement, condense
 from spinefix.fem.turning_frame import TurningFrame
 from spinefix.mesh import generate
-from spinefix.model.core import Coupling, LoadCase, Material, Model, Support
+from spinefix.mesh.core import merge
+from spinefix.model.core import Coupling, LoadCase, Material, Model, Support, Tie
 
 BONE = Material("bone", "isotropic", {"E_MPa": 2000.0, "nu": 0.3})
 GEL = Material("gel", "neo_hookean", {"mu_MPa": 1.0, "K_MPa": 20.0})
@@ -68,6 +69,26 @@ def test_bone_is_condensed_and_bends_as_before(small):
     x = found.increments[-1].x
     rest = np.abs(problem.evaluate(x, 1.0, problem.start()[1]).residual).max()
     assert rest < 0.02 * np.abs(found.reactions[-1]).max()
+
+
+def test_tied_parts_are_condensed_too(small):
+    """Slaves may follow all nodes of an element, not those of its facet alone: all of them must be kept."""
+    low = generate.box((10.0, 10.0, 9.0), (3, 3, 3), name="low")
+    up = generate.box((8.0, 8.0, 9.0), (4, 4, 3), origin=(1.0, 1.0, 9.0), name="up")
+    mesh, (_, first), _ = merge([low, up])
+    mesh = replace(mesh, points=np.vstack([mesh.points, [5.0, 5.0, 18.0]]))
+    n, top = mesh.n_cells, mesh.n_points - 1
+    model = Model(
+        mesh, (BONE,), np.zeros(n, np.int32), np.ones((n, 8)), np.zeros((n, 2, 3)), (), np.full(n, -1, np.int32),
+        np.zeros((n, 3)), ties=(Tie("bonded", mesh.nodes["up.zmin"], mesh.facets["low.zmax"]),),
+        couplings=(Coupling("load", top, mesh.nodes["up.zmax"]),), supports=(Support("clamp", mesh.nodes["low.zmin"]),),
+    )  # fmt: skip
+    case = LoadCase("bend", moments={top: np.array([0.0, 4000.0, 1000.0])})
+    whole = Structure(model).solve([Step("bend", case)])
+    parts = Structure(model, loaded=np.array([top], np.int32))
+    assert len(parts.superelements) == 2
+    turn = whole.rotation(top)[-1]
+    assert np.linalg.norm(parts.solve([Step("bend", case)]).rotation(top)[-1] - turn) < 2e-3 * np.linalg.norm(turn)
 
 
 def test_force_is_derivative_of_energy_and_tangent_is_right_to_second_order(small):
