@@ -151,6 +151,13 @@ def _solution(manifest: Manifest) -> str:
     solvers = [arm.solver for arm in manifest.arms.values()]
     names = sorted({s.method for s in solvers} - {""})
     by = f" by {', '.join(names)}" if names else ""
+    if any(s.analysis == "nonlinear" for s in solvers):
+        return (
+            "Quasi-static finite elements at finite rotation: disc tissues at finite strain, annulus fibres and ligaments "
+            "in tension only, facet joints in contact without friction, bone and implants linear in a turning frame. "
+            "Each load case is followed in increments by Newton's method; follower loads are applied first and kept, "
+            "and motions count from there. Interfaces of implants are bonded; nothing yields."
+        )
     sizes = [s.n for s in solvers if s.n is not None]
     large = f" (up to {max(sizes)} unknowns)" if sizes else ""
     return (

@@ -32,6 +32,7 @@ class SolverRecord(_Part):
 
     method: str = ""
     n: int | None = None
+    analysis: str = "linear"
 
 
 class ArmRecord(_Part):
