@@ -249,20 +249,21 @@ def main() -> None:
         rows[name]["datum_deg"] = datum[DIRECTIONS[name][2]]
         print("\n".join(lines(name, rows[name])), flush=True)
         print("  ", {k: rows[name][k] for k in ("seconds", "iterations", "factorizations", "solves", "cutbacks")})
-    record = {
-        "written": provenance.now(),
-        "commit": provenance.commit(),
-        "machine": provenance.machine(),
-        "versions": provenance.versions(),
-        **about,
-        "agreement": agreement(rows),
-        "directions": rows,
-    }
-    print("agreement with the datum:", record["agreement"])
-    kept = json.loads(args.json.read_text())["runs"] if args.json.exists() else []
-    kept = [r for r in kept if {k: r[k] for k in about} != about] + [record]
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({"runs": kept}, indent=1) + "\n")
+    keep(args.json, about, rows)
+
+
+def keep(path: Path, about: Mapping[str, Any], rows: Mapping[str, dict[str, Any]]) -> None:
+    """Add directions to the run with the same options in a file of results."""
+    stamp = {"written": provenance.now(), "commit": provenance.commit()}
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    same = next((r for r in runs if {k: r[k] for k in about} == about), {**about, "directions": {}})
+    same |= {"machine": provenance.machine(), "versions": provenance.versions()}
+    found = same["directions"] | {name: {**row, **stamp} for name, row in rows.items()}
+    same["directions"] = {name: found[name] for name in DIRECTIONS if name in found}
+    same["agreement"] = agreement(same["directions"])
+    print("agreement with the datum:", same["agreement"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"runs": [r for r in runs if r is not same] + [same]}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
