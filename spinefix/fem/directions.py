@@ -63,6 +63,11 @@ class _Factor:
         """True once there is a factor."""
         return self._factor is not None
 
+    @property
+    def worth(self) -> float:
+        """See `spinefix.fem.linsolve.Factor.worth`; 0 without a factor."""
+        return 0.0 if self._factor is None else self._factor.worth
+
     def fits(self, tangent: Tangent) -> bool:
         """Tell whether there is a factor, of as many unknowns."""
         return self._factor is not None and self._size == tangent.matrix.shape[0]
@@ -164,31 +169,27 @@ class FrozenKrylov(Direction):
     Iterations stop when the energy of the error, as the preconditioner sees it, has fallen by `tolerance`. (Norms of
     the residual hide the errors of soft parts beside stiff ones, so they had to be a thousand times as tight.) The
     factorization is renewed when the iterations beyond `fresh` per solution, which a new one would save, have added up
-    to `worth`, and at once when `most` are not enough. Counts, not seconds, decide, so that results do not depend on
-    how busy the machine is.
+    to what a factorization is worth (`spinefix.fem.linsolve.Factor.worth`), and at once when `most` are not enough.
+    Counts, not seconds, decide, so that results do not depend on how busy the machine is.
 
     Parameters
     ----------
     tolerance : float
     fresh : int
         Iterations that a new factorization would take.
-    worth : int
-        Iterations that take as long as a factorization (measured: 30 to 60).
     most : int
     """
 
-    def __init__(
-        self, solver: str = "auto", *, tolerance: float = 3e-3, fresh: int = 4, worth: int = 40, most: int = 60
-    ) -> None:
+    def __init__(self, solver: str = "auto", *, tolerance: float = 3e-3, fresh: int = 4, most: int = 60) -> None:
         super().__init__(solver)
-        self.tolerance, self.fresh, self.worth, self.most = tolerance, fresh, worth, most
+        self.tolerance, self.fresh, self.most = tolerance, fresh, most
         self._wasted = 0
         self._made: Turns | None = None
 
     def find(self, residual: F64, tangent: Callable[[], Tangent]) -> F64:
         """See `Direction.find`."""
         K = tangent()
-        if self._made is not None and self._factor.fits(K) and self._wasted <= self.worth:
+        if self._made is not None and self._factor.fits(K) and self._wasted <= self._factor.worth:
             step, iterations = self._krylov(K, -residual, K.turns.since(self._made))
             self._wasted += max(iterations - self.fresh, 0)
             if step is not None:

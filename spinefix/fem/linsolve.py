@@ -40,6 +40,14 @@ MAX_REFINEMENTS = 4
 """Steps of iterative refinement before an answer is refused; a rigid block beside a soft joint needs two."""
 
 
+FLOPS_PER_ENTRY = 30.0
+"""Operations of a factorization in the time that a solution takes for one entry of the factor. Measured with PARDISO on
+one core: 29 to 32 for cubes, columns and L1-L5 spines of 25 to 106 thousand unknowns (docs/explanation/performance.md).
+"""
+
+USUAL_WORTH = 40.0
+"""Solutions in the time of a factorization, where the backend does not count its operations."""
+
 CONDITION_LIMIT = 1e12
 """Greatest estimated condition number after scaling to a unit diagonal: four digits are left there. A part that nothing
 holds gives more than 1e14, limited by round-off only."""
@@ -93,6 +101,8 @@ class SolverReport:
         Unknowns and stored entries of the full matrix.
     nnz_factor : int
         Entries of the factor; 0 if the backend does not tell.
+    flops : float
+        Operations of the factorization; 0 if the backend does not tell.
     seconds_analyse, seconds_factorize, seconds_solve : float
         Wall time of the last phase of each kind.
     condition : float
@@ -110,6 +120,7 @@ class SolverReport:
     n: int
     nnz: int
     nnz_factor: int = 0
+    flops: float = 0.0
     seconds_analyse: float = 0.0
     seconds_factorize: float = 0.0
     seconds_solve: float = 0.0
@@ -130,6 +141,7 @@ class _Backend(ABC):
     method: str
     threads: int = 1
     nnz_factor: int = 0
+    flops: float = 0.0
     note: str = ""
 
     @abstractmethod
@@ -165,7 +177,7 @@ class _Pardiso(_Backend):
         self._iparm[[0, 34]] = 1  # own settings; indices from 0
         self._iparm[1] = 2  # nested dissection (METIS)
         self._iparm[9] = 8  # mtype -2 replaces pivots below 10^-8
-        self._iparm[17] = -1  # report the size of the factor
+        self._iparm[[17, 18]] = -1  # report the size of the factor and the operations it takes
         self._iparm[20] = 1  # 1 x 1 and 2 x 2 pivots for -2
         self._empty = np.zeros(1)
         # Also frees a factorization that was dropped without `release`, and runs before the interpreter goes down.
@@ -180,6 +192,7 @@ class _Pardiso(_Backend):
     def factorize(self, K: sp.csr_array) -> None:
         self._data = self._upper.data(K)
         self._phase(22)
+        self.flops = 1e6 * max(int(self._iparm[18]), 0)
         if self.mtype == -2 and self._iparm[13] > 0:
             raise NotPositiveDefinite(f"the matrix is singular: {self._iparm[13]} pivots had to be replaced")
 
@@ -464,6 +477,12 @@ class Factor:
         self._K = K
         self._report = self._factorize(self._report.seconds_analyse)
 
+    @property
+    def worth(self) -> float:
+        """Solutions that take as long as a factorization, by counts of operations: the same on any machine."""
+        r = self._report
+        return r.flops / (FLOPS_PER_ENTRY * r.nnz_factor) if r.flops and r.nnz_factor else USUAL_WORTH
+
     def release(self) -> None:
         """Free the factorization."""
         self._backend.release()
@@ -496,6 +515,7 @@ class Factor:
             n=K.shape[0],
             nnz=int(K.nnz),
             nnz_factor=back.nnz_factor,
+            flops=back.flops,
             seconds_analyse=seconds_analyse,
             seconds_factorize=seconds,
             condition=condition,

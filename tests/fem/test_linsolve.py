@@ -102,3 +102,14 @@ def test_unusable_requests():
         linsolve.factorize(K)
     with pytest.raises(linsolve.NotPositiveDefinite, match="unknown 1"):
         linsolve.factorize(sp.csr_array((np.ones(2), ([0, 2], [0, 2])), shape=(3, 3)))
+
+
+def test_worth_of_a_factorization_is_a_count():
+    if "pardiso" not in linsolve.available():
+        pytest.skip("counts need PARDISO")
+    cube = laplacian()
+    with linsolve.factorize(cube, "pardiso") as first, linsolve.factorize(cube, "pardiso") as again:
+        assert first.worth == again.worth > 0.5
+        assert first.worth == first.report.flops / (linsolve.FLOPS_PER_ENTRY * first.report.nnz_factor)
+    with linsolve.factorize(cube, "superlu") as other:
+        assert other.worth == linsolve.USUAL_WORTH
