@@ -154,9 +154,9 @@ def _solution(manifest: Manifest) -> str:
     if any(s.analysis == "nonlinear" for s in solvers):
         return (
             "Quasi-static finite elements at finite rotation: disc tissues at finite strain, annulus fibres and "
-            "ligaments in tension only, facet joints in contact without friction, bone and implants linear in a turning "
-            "frame. Each load case is followed in increments by Newton's method; follower loads are applied first and kept, "
-            "and motions count from there. Interfaces of implants are bonded; nothing yields."
+            "ligaments in tension only, facet joints in contact without friction, bone and implants linear in a "
+            "turning frame. Each load case is followed in increments by Newton's method; follower loads are applied "
+            "first and kept, and motions count from there. Interfaces of implants are bonded; nothing yields."
         )
     sizes = [s.n for s in solvers if s.n is not None]
     large = f" (up to {max(sizes)} unknowns)" if sizes else ""
