@@ -67,9 +67,7 @@ def errors(study: Study, middle: dict[str, Any], other: dict[str, Any], check: s
     asked = study.model_copy(update={"outputs": study.outputs.model_copy(update={"mesh_check": check})})
     outcomes = outcomes_of(middle)
     add_mesh_error(asked, outcomes, lambda _: outcomes_of(other))
-    return {
-        (str(r["arm"]), str(r["case"])): cast(float, r["mesh_error_pct"]) for o in outcomes for r in o.comparison
-    }
+    return {(str(r["arm"]), str(r["case"])): cast(float, r["mesh_error_pct"]) for o in outcomes for r in o.comparison}
 
 
 def compare(scenario: Path) -> dict[str, Any]:
