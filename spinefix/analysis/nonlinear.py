@@ -28,6 +28,7 @@ from spinefix.fem.cables import Cables, FollowerLoad, ForceCurve
 from spinefix.fem.contact import Contact, Interface
 from spinefix.fem.contact_gap import surfaces
 from spinefix.fem.couplings_finite import DistributedLoad, FiniteConstraints, Motion, finite_constraints
+from spinefix.fem.directions import Direction
 from spinefix.fem.equilibrium import Problem
 from spinefix.fem.finite import FINITE_FORMULATIONS, FiniteGroup
 from spinefix.fem.items import Configuration, Item, PointLoads, Program
@@ -289,23 +290,46 @@ class Structure:
             supports=model.supports, couplings=model.couplings, ties=model.ties, motions=motions,
         )  # fmt: skip
         _no_loose_masters(constraints, active)
-        return Problem(model.mesh.points, index, constraints, self.items)
+        return Problem(model.mesh.points, index, constraints, self.items, soft=self._soft(constraints.n_blocks))
+
+    def _soft(self, n_blocks: int) -> Bool:
+        """Blocks of solids with a law of finite strain alone."""
+        groups = [g for i in self.items if isinstance(i, FiniteSolids) for g in i.groups]
+        out = np.zeros(n_blocks, bool)
+        for g in sorted(groups, key=lambda g: g.corotational):
+            out[g.conn] = not g.corotational
+        return out
 
     def solve(
-        self, steps: Sequence[Step], control: newton.Control | None = None, *, start: newton.Increment | None = None
+        self,
+        steps: Sequence[Step],
+        control: newton.Control | None = None,
+        *,
+        start: newton.Increment | None = None,
+        guesses: Mapping[float, Configuration] | None = None,
+        direction: Direction | None = None,
     ) -> NonlinearSolution:
         """Follow load steps; arguments and errors as in `solve`.
 
-        `start` may come from other steps of this structure that were the same up to its time.
+        Parameters
+        ----------
+        start : newton.Increment, optional
+            May come from other steps of this structure that were the same up to its time.
+        guesses : mapping, pseudo-time -> Configuration, optional
+            See `spinefix.fem.newton.solve`.
+        direction : Direction, optional
+            Finds the steps in place of the structure's own, see `spinefix.fem.lockstep`.
         """
         watch = Stopwatch()
         problem = self.problem(steps)
+        if direction is not None:
+            problem = problem.with_direction(direction, control or newton.Control())
         if start is not None:  # loads have no history, and other steps may have had other loads
             own = start.states[: len(self.items)]
             start = replace(start, states=(*own, *(item.start() for item in problem.items[len(own) :])))
         watch.lap("build")
         try:
-            return self._whole(_follow(self.model, problem, steps, control, start, watch))
+            return self._whole(_follow(self.model, problem, steps, control, start, watch, guesses))
         except newton.NotConverged as error:
             if isinstance(error.partial, NonlinearSolution):
                 error.partial = self._whole(error.partial)
@@ -338,13 +362,16 @@ def _follow(
     control: newton.Control | None,
     start: newton.Increment | None,
     watch: Stopwatch,
+    guesses: Mapping[float, Configuration] | None,
 ) -> NonlinearSolution:
     times = np.concatenate([k + np.array(s.factors) for k, s in enumerate(steps)])
     left = times if start is None else times[times > start.time]
     names = _RegionNames(model.mesh, problem.rotation_index)
     kinks = tuple(float(k) for k in range(len(steps) + 1))
     try:
-        path = contact.follow(problem, left.tolist(), control, start=start, kinks=kinks, worst=names.worst)
+        path = contact.follow(
+            problem, left.tolist(), control, start=start, kinks=kinks, worst=names.worst, guesses=guesses
+        )
     except newton.NotConverged as error:
         watch.lap("solve")
         error.partial = _collect(problem, steps, error.partial, watch, start)

@@ -24,7 +24,7 @@ contact formulations for finite deformations based on the mortar method, Comput 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -375,12 +375,13 @@ def solve(
     start: newton.Increment | None = None,
     kinks: Sequence[float] = (),
     worst: Worst | None = None,
+    guesses: Mapping[float, Configuration] | None = None,
 ) -> Settled:
     """Follow the load program as `newton.solve` does, and settle all contacts at each of the times.
 
     Parameters
     ----------
-    problem, times, control, start, kinks, worst : see `newton.solve`
+    problem, times, control, start, kinks, worst, guesses : see `newton.solve`
     tolerance : float [1], optional
         Instead of `Interface.penetration`.
     most : int
@@ -397,7 +398,7 @@ def solve(
     reports, updates = [], []
     for time in times:
         try:
-            path = newton.solve(problem, [time], control, start=here, kinks=kinks, worst=worst)
+            path = newton.solve(problem, [time], control, start=here, kinks=kinks, worst=worst, guesses=guesses)
             history += path.history
             here, count, more = settle(
                 problem, path.increments[-1], control, tolerance=tolerance, most=most, worst=worst
@@ -476,11 +477,12 @@ def follow(
     start: newton.Increment | None = None,
     kinks: Sequence[float] = (),
     worst: Worst | None = None,
+    guesses: Mapping[float, Configuration] | None = None,
 ) -> newton.Path:
     """Return the path of `solve` if the problem has contacts, else that of `newton.solve`."""
     if any(isinstance(item, Contact) for item in problem.items):
-        return solve(problem, times, control, start=start, kinks=kinks, worst=worst).path
-    return newton.solve(problem, times, control, start=start, kinks=kinks, worst=worst)
+        return solve(problem, times, control, start=start, kinks=kinks, worst=worst, guesses=guesses).path
+    return newton.solve(problem, times, control, start=start, kinks=kinks, worst=worst, guesses=guesses)
 
 
 def contact_reports(problem: Problem, increment: newton.Increment) -> dict[str, Report]:

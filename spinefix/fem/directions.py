@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 from scipy.sparse import csr_array
 
 from spinefix.errors import ConvergenceError
@@ -50,8 +51,8 @@ class Work:
 class _Factor:
     """A factorization of S with the low-rank part by the formula of Sherman, Morrison and Woodbury."""
 
-    def __init__(self, solver: str, work: Work) -> None:
-        self.solver, self.work = solver, work
+    def __init__(self, solver: str, work: Work, *, rough: bool = False) -> None:
+        self.solver, self.work, self._rough = solver, work, rough
         self._factor: linsolve.Factor | None = None
         self._nnz = self._size = 0
         self._Z: F64 = np.zeros((0, 0))
@@ -73,22 +74,27 @@ class _Factor:
         return self._factor is not None and self._size == tangent.matrix.shape[0]
 
     def renew(self, tangent: Tangent) -> None:
-        """Factorize the tangent, with the analysis of the last one if the pattern is the same."""
+        """Factorize a tangent."""
+        self.replace(tangent.symmetric())
+        self._V = tangent.V
+        if tangent.U.shape[1]:
+            self._Z = self._plain(tangent.U)
+            self._small = np.eye(tangent.U.shape[1]) + tangent.V.T @ self._Z
+
+    def replace(self, S: csr_array, *, indefinite: bool = True) -> None:
+        """Factorize a symmetric matrix, with the analysis of the last one if the pattern is the same."""
         began = time.perf_counter()
         try:
-            self._renew(tangent.matrix)
+            self._renew(S, indefinite)
         except ConvergenceError:
             self.release()
             raise
         self.work.factorizations += 1
         self.work.seconds_factorize += time.perf_counter() - began
-        self._V, self._Z = tangent.V, np.zeros((len(tangent.V), 0))
-        if tangent.U.shape[1]:
-            self._Z = self._plain(tangent.U)
-            self._small = np.eye(tangent.U.shape[1]) + tangent.V.T @ self._Z
+        self._Z = np.zeros((S.shape[0], 0))
 
-    def _renew(self, K: csr_array) -> None:
-        if self._factor is not None and K.nnz == self._nnz:
+    def _renew(self, K: csr_array, indefinite: bool) -> None:
+        if self._factor is not None and K.nnz == self._nnz and self._factor.allow_indefinite == indefinite:
             try:
                 self._factor.refactorize(K)
                 self._tell()
@@ -96,7 +102,7 @@ class _Factor:
             except ValueError:
                 pass
         self.release()
-        self._factor = linsolve.factorize(K, self.solver, allow_indefinite=True)
+        self._factor = linsolve.factorize(K, self.solver, allow_indefinite=indefinite, rough=self._rough)
         self._nnz, self._size = K.nnz, K.shape[0]
         self._tell()
 
@@ -183,19 +189,30 @@ class FrozenKrylov(Direction):
     def __init__(self, solver: str = "auto", *, tolerance: float = 3e-3, fresh: int = 4, most: int = 60) -> None:
         super().__init__(solver)
         self.tolerance, self.fresh, self.most = tolerance, fresh, most
-        self._wasted = 0
+        self._wasted = 0.0
         self._made: Turns | None = None
 
     def find(self, residual: F64, tangent: Callable[[], Tangent]) -> F64:
         """See `Direction.find`."""
         K = tangent()
-        if self._made is not None and self._factor.fits(K) and self._wasted <= self._factor.worth:
-            step, iterations = self._krylov(K, -residual, K.turns.since(self._made))
+        if self._fits(K) and not self._spent:
+            step, iterations = self._krylov(K, -residual, K.turns.since(self._made or K.turns))
             self._wasted += max(iterations - self.fresh, 0)
             if step is not None:
                 return step
+        return self._exact(K, residual)
+
+    def _fits(self, K: Tangent) -> bool:
+        return self._made is not None and self._factor.fits(K)
+
+    @property
+    def _spent(self) -> bool:
+        return self._wasted > self._factor.worth
+
+    def _exact(self, K: Tangent, residual: F64) -> F64:
+        """Factorize the tangent itself and use it."""
         self._factor.renew(K)
-        self._made, self._wasted = K.turns, 0
+        self._made, self._wasted = K.turns, 0.0
         return -self._factor(residual)
 
     def _krylov(self, K: Tangent, b: F64, turns: Turns) -> tuple[F64 | None, int]:
@@ -239,22 +256,19 @@ def conjugate_gradients(A: Apply, precondition: Apply, b: F64, tolerance: float,
 def gmres(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
     """As `conjugate_gradients`, in the same norm, for any A; without restarts.
 
-    The basis is orthogonal in the inner product of the preconditioner M, whose images it needs anyway. M should be
+    The basis V is orthogonal in the inner product of the preconditioner M, whose images it needs anyway. M should be
     positive definite and nearly symmetric; what it lacks only makes the norm less sharp.
     """
-    x = np.zeros_like(b)
     if not b.any():
-        return x, 0
+        return np.zeros_like(b), 0
     basis, images = np.empty((most + 1, len(b))), np.empty((most + 1, len(b)))
+    H, turns, rhs = np.zeros((most + 1, most)), np.zeros((most, 2)), np.zeros(most + 1)
     z = precondition(b)
     square = float(b @ z)
     if not square > 0.0:
         return None, 0
-    size = square**0.5
+    rhs[0] = size = square**0.5
     basis[0], images[0] = b / size, z / size
-    H = np.zeros((most + 1, most))
-    rhs = np.zeros(most + 1)
-    rhs[0] = size
     for j in range(most):
         w = A(images[j])
         for _ in range(2):  # orthogonalize twice
@@ -263,14 +277,28 @@ def gmres(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) ->
             H[: j + 1, j] += h
         z = precondition(w)
         square = float(w @ z)
-        H[j + 1, j] = max(square, 0.0) ** 0.5
-        y, *_ = np.linalg.lstsq(H[: j + 2, : j + 1], rhs[: j + 2], rcond=None)
-        if np.linalg.norm(H[: j + 2, : j + 1] @ y - rhs[: j + 2]) <= tolerance * size and square >= 0.0:
-            return np.asarray(y @ images[: j + 1]), j + 1
+        last = max(square, 0.0) ** 0.5
+        rest = _givens(H, turns, rhs, j, last)
+        if rest <= tolerance * size and square >= 0.0:
+            return np.asarray(solve_triangular(H[: j + 1, : j + 1], rhs[: j + 1]) @ images[: j + 1]), j + 1
         if not square > 0.0:
             return None, j + 1
-        basis[j + 1], images[j + 1] = w / H[j + 1, j], z / H[j + 1, j]
+        basis[j + 1], images[j + 1] = w / last, z / last
     return None, most
+
+
+def _givens(H: F64, turns: F64, rhs: F64, j: int, last: float) -> float:
+    """Make column j of the Hessenberg matrix upper triangular; returns what is left of the right-hand side."""
+    for i in range(j):
+        c, s = turns[i]
+        H[i, j], H[i + 1, j] = c * H[i, j] + s * H[i + 1, j], c * H[i + 1, j] - s * H[i, j]
+    length = float(np.hypot(H[j, j], last))
+    if length == 0.0:
+        return float("inf")
+    c, s = turns[j] = H[j, j] / length, last / length
+    H[j, j] = length
+    rhs[j], rhs[j + 1] = c * rhs[j], -s * rhs[j]
+    return abs(float(rhs[j + 1]))
 
 
 @dataclass
@@ -336,11 +364,3 @@ class BFGS(Direction):
             self._updates.changes.append(change)
         else:
             self._stale = True
-
-
-STRATEGIES: dict[str, Callable[[str], Direction]] = {
-    "newton": FullNewton,
-    "krylov": FrozenKrylov,
-    "bfgs": BFGS,
-}
-"""Strategies by name; each takes the name of the linear solver."""

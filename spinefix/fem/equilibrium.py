@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import bsr_array, coo_array, csr_array
+from scipy.sparse import bsr_array, coo_array, csr_array, eye_array, vstack
 
 from spinefix.errors import ConvergenceError
 from spinefix.fem.constraints import _extract
 from spinefix.fem.couplings_finite import FiniteConstraints
-from spinefix.fem.items import Configuration, Item, State, Terms
+from spinefix.fem.items import Configuration, DensePart, Item, State, Terms
 from spinefix.fem.pattern import BlockPattern
 from spinefix.fem.turns import TurnMeter, Turns
 from spinefix.jit import kernel
 
 if TYPE_CHECKING:
     from spinefix.fem.directions import Direction
+    from spinefix.fem.newton import Control
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -28,8 +29,70 @@ I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Dense:
+    """The dense parts of a tangent on the free dofs.
+
+    Parameters
+    ----------
+    parts : tuple of DensePart
+    places : tuple of (3 b,) int32
+        Where the dofs of each part stand among the free dofs, then the slaves, then one zero for fixed ones.
+    carry : csr (n_slave, n_free)
+        Slaves as functions of the free dofs.
+    soft : (n_free,) bool
+        Free dofs whose stiffness changes: material that is not linear.
+    at_rest : callable
+        Returns the tangent at rest.
+    """
+
+    parts: tuple[DensePart, ...]
+    places: tuple[I32, ...]
+    carry: csr_array
+    soft: NDArray[np.bool_]
+    at_rest: Callable[[], Tangent]
+
+    def every(self) -> csr_array:
+        """Return free dofs, slaves and one zero as functions of the free dofs."""
+        n = self.carry.shape[1]
+        return csr_array(vstack([eye_array(n, format="csr"), self.carry, csr_array((1, n))]))
+
+    def spread(self, v: F64) -> list[F64]:
+        """Return the vector (n_free,) at the dofs of each part."""
+        every = np.concatenate([v, self.carry @ v, [0.0]])
+        return [every[place] for place in self.places]
+
+    def gather(self, forces: Sequence[F64]) -> F64:
+        """Return forces at the dofs of each part as forces (n_free,) on the free dofs."""
+        slaves, n = self.carry.shape
+        total = np.zeros(n + slaves + 1)
+        for place, force in zip(self.places, forces, strict=True):
+            total[place] += force
+        return np.asarray(total[:n] + self.carry.T @ total[n:-1])
+
+    def matrix(self) -> csr_array:
+        """Return the whole matrix (n_free, n_free)."""
+        n, every = self.carry.shape[1], self.every()
+        out = csr_array((n, n))
+        for place, part in zip(self.places, self.parts, strict=True):
+            rows = csr_array(every[place])
+            used = np.unique(rows.indices)
+            inner = csr_array(rows[:, used])
+            out = out + _scattered(np.asarray(inner.T @ (inner.T @ part.matrix()).T), used, n)
+        return out
+
+
+def _scattered(block: F64, where: I32, n: int) -> csr_array:
+    """Return a dense symmetric block (k, k) as a sparse (n, n) on ascending dofs `where`."""
+    k = len(where)
+    counts = np.zeros(n + 1, np.int32)
+    counts[where + 1] = k
+    indices = np.tile(where.astype(np.int32), k)
+    return csr_array((block.ravel(), indices, np.cumsum(counts, dtype=np.int32)), shape=(n, n))
+
+
+@dataclass(frozen=True)
 class Tangent:
-    """The derivative of the residual: matrix + U V^T on the free dofs.
+    """The derivative of the residual: matrix + dense + U V^T on the free dofs.
 
     Parameters
     ----------
@@ -39,6 +102,8 @@ class Tangent:
         Change of the residual by the prescribed motion that the evaluation was asked about.
     turns : Turns
         Rotations of the blocks since rest.
+    dense : Dense or None
+        Symmetric.
     """
 
     matrix: csr_array
@@ -46,9 +111,24 @@ class Tangent:
     V: F64
     by_motion: F64
     turns: Turns
+    dense: Dense | None = None
 
     def __matmul__(self, v: F64) -> F64:
-        return np.asarray(self.matrix @ v + self.U @ (self.V.T @ v))
+        out = np.asarray(self.matrix @ v + self.U @ (self.V.T @ v))
+        if self.dense is not None:
+            pairs = zip(self.dense.parts, self.dense.spread(v), strict=True)
+            out += self.dense.gather([part.rough(own) for part, own in pairs])
+        return out
+
+    def symmetric(self) -> csr_array:
+        """Return matrix + dense as one sparse matrix."""
+        return self.matrix if self.dense is None else csr_array(self.matrix + self.dense.matrix())
+
+    def stiffest(self, first: int) -> float:
+        """Return the greatest stiffness on the diagonal of the first `first` free dofs, about."""
+        found = float(self.matrix.diagonal()[:first].max(initial=0.0))
+        parts = () if self.dense is None else self.dense.parts
+        return max([found, *(float(p.stiffness.matrix.diagonal().max(initial=0.0)) for p in parts)])
 
 
 @dataclass(frozen=True)
@@ -85,6 +165,8 @@ class Problem:
     rotation_index : (n,) int32
     constraints : FiniteConstraints
     items : sequence of Item
+    soft : (n_blocks,) bool, optional
+        Blocks of material that is not linear, for `spinefix.fem.substructures`.
     threads : int, optional
         For the assembly of solids; see `BlockPattern.build`.
 
@@ -104,6 +186,7 @@ class Problem:
         constraints: FiniteConstraints,
         items: Sequence[Item],
         *,
+        soft: NDArray[np.bool_] | None = None,
         threads: int | None = None,
     ) -> None:
         self.points, self.rotation_index = np.asarray(points, np.float64), np.asarray(rotation_index)
@@ -114,7 +197,8 @@ class Problem:
         self.pattern = BlockPattern.build(constraints.n_blocks, tables, threads=threads)
         self.size = float(np.ptp(self.points, axis=0).max())
         self.directions: dict[tuple[str, str], Direction] = {}
-        self._reduction = _Reduction(constraints, self.points, self.rotation_index)
+        every = np.zeros(constraints.n_blocks, bool) if soft is None else soft
+        self._reduction = _Reduction(constraints, self.points, self.rotation_index, every, self._at_rest)
 
     def with_loads(self, loads: Sequence[Item]) -> Problem:
         """Return the problem with further items that couple nothing in the pattern, which both then share.
@@ -129,6 +213,12 @@ class Problem:
         out = copy.copy(self)
         out.items = (*self.items, *loads)
         out._first = [*self._first, *[self._first[-1]] * len(loads)]
+        return out
+
+    def with_direction(self, direction: Direction, control: Control) -> Problem:
+        """Return the problem with another way to find the steps under `control`."""
+        out = copy.copy(self)
+        out.directions = {(control.strategy, control.linear_solver): direction}
         return out
 
     @property
@@ -190,6 +280,10 @@ class Problem:
         out, _ = self._terms(x, time, states, tangent=True)
         return self._reduction(x, out, motion)
 
+    def _at_rest(self) -> Tangent:
+        x, states = self.start()
+        return self.tangent(x, 0.0, states)
+
     def _terms(
         self, x: Configuration, time: float, states: tuple[State, ...], *, tangent: bool
     ) -> tuple[Terms, tuple[State, ...]]:
@@ -213,13 +307,22 @@ def _sum(matrices: Sequence[csr_array]) -> csr_array:
 class _Reduction:
     """T^T K T with a pattern that stays the same from call to call, so that factorizations can reuse their analysis."""
 
-    def __init__(self, constraints: FiniteConstraints, points: F64, rotation_index: I32) -> None:
+    def __init__(
+        self,
+        constraints: FiniteConstraints,
+        points: F64,
+        rotation_index: I32,
+        soft: NDArray[np.bool_],
+        at_rest: Callable[[], Tangent],
+    ) -> None:
         self.constraints = constraints
+        self._soft, self._at_rest = soft[constraints.dofs.free // 3], at_rest
         self._nodes = points, rotation_index
         self._meter: TurnMeter | None = None
         n = len(constraints.dofs.free)
         self._structure = csr_array((n, n))
         self._within = csr_array((n, n))
+        self._places: tuple[I32, ...] = ()
         self._inner: I64 = np.zeros(0, np.int64)
         self._source: I64 = np.zeros(0, np.int64)
 
@@ -244,10 +347,25 @@ class _Reduction:
         if motion is not None and motion.any():
             step = motion.ravel().copy()
             step[dofs.slave] = slaves @ step
-            by_motion = reduce(K @ step + sum((m @ step for m in loose), np.zeros(n)))
+            force = K @ step + sum((m @ step for m in loose), np.zeros(n))
+            for part in terms.dense:
+                force[part.dofs] += part.rough(step[part.dofs])
+            by_motion = reduce(force)
         if self._meter is None:
             self._meter = TurnMeter(*self._nodes, dofs.free, pattern, K.data)
-        return Tangent(matrix, U, V, by_motion, self._meter(x))
+        return Tangent(matrix, U, V, by_motion, self._meter(x, terms.dense), self._dense(terms.dense, C))
+
+    def _dense(self, parts: Sequence[DensePart], carry: csr_array) -> Dense | None:
+        """The dense parts, with the places of their dofs."""
+        if not parts:
+            return None
+        if len(self._places) != len(parts):
+            dofs = self.constraints.dofs
+            place = np.full(3 * self.constraints.n_blocks, len(dofs.free) + len(dofs.slave), np.int32)
+            place[dofs.free] = np.arange(len(dofs.free))
+            place[dofs.slave] = len(dofs.free) + np.arange(len(dofs.slave))
+            self._places = tuple(place[part.dofs] for part in parts)
+        return Dense(tuple(parts), self._places, carry, self._soft, self._at_rest)
 
     def _more(self, K: bsr_array, C: csr_array, loose: Sequence[csr_array]) -> csr_array:
         """What slaves and loose tangents add to the block of the free dofs."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -107,6 +108,102 @@ class Program:
         return np.asarray((1.0 - s) * self.values[i - 1] + s * self.values[i])
 
 
+@dataclass(frozen=True)
+class Stiffness:
+    """A dense matrix of a part that rigid motion does not strain.
+
+    Parameters
+    ----------
+    matrix : (n, n) float64
+        Symmetric.
+    rigid : (n, 6) float64
+        Its null space: rigid motions at rest.
+    """
+
+    matrix: F64
+    rigid: F64
+
+    @cached_property
+    def _short(self) -> NDArray[np.float32]:
+        return self.matrix.astype(np.float32)
+
+    @cached_property
+    def _fit(self) -> F64:
+        return np.asarray(np.linalg.pinv(self.rigid))
+
+    def rough(self, v: F64) -> F64:
+        """Return the product with `v` (n,) or (n, k) to some six digits, in half the time.
+
+        Rigid motions are taken out before and after, so that what is soft by comparison keeps its digits.
+        """
+        strained = (v - self.rigid @ (self._fit @ v)).astype(np.float32)
+        y = (self._short @ strained).astype(np.float64)
+        return np.asarray(y - self._fit.T @ (self.rigid.T @ y))
+
+    def strains(self, v: F64) -> bool:
+        """Tell whether any of some motions (n, k) is more than rigid, beyond round-off."""
+        return bool(np.abs(v - self.rigid @ (self._fit @ v)).max(initial=0.0) > 1e-9 * np.abs(v).max(initial=0.0))
+
+
+@dataclass(frozen=True)
+class DensePart:
+    """The tangent of a part that couples all its blocks: ``Q^T S Q + left right^T + right left^T``, symmetric.
+
+    Parameters
+    ----------
+    blocks : (b,) int32
+    stiffness : Stiffness
+        S, in the frame of the part; the same in every configuration.
+    R : (3, 3) float64
+        Rotation of the part.
+    turn : (b, 3, 3) float64
+        Blocks of Q: from displacements and spins to those in the frame of the part.
+    left, right : (3 b, k) float64
+        The turn of forces with the part; k may be 0.
+    """
+
+    blocks: I32
+    stiffness: Stiffness
+    R: F64
+    turn: F64
+    left: F64
+    right: F64
+
+    @property
+    def dofs(self) -> I32:
+        """Numbers (3 b,) of the dofs."""
+        return np.asarray(3 * self.blocks[:, None] + np.arange(3, dtype=np.int32), np.int32).ravel()
+
+    def rough(self, v: F64) -> F64:
+        """Return the product with a vector (3 b,) of the part's own dofs, see `Stiffness.rough`."""
+        return self._outward(self.stiffness.rough(self._inward(v))) + self._turned(v)
+
+    def of_modes(self, v: F64) -> F64:
+        """Return the product with motions (3 b, k), quickly if all of them are rigid."""
+        local = self._inward(v)
+        if not self.stiffness.strains(local):
+            return self._turned(v)
+        return self._outward(self.stiffness.matrix @ local) + self._turned(v)
+
+    def matrix(self) -> F64:
+        """Return the whole matrix (3 b, 3 b)."""
+        b = len(self.blocks)
+        S = np.einsum("bij,bjck->bick", self.turn.transpose(0, 2, 1), self.stiffness.matrix.reshape(b, 3, b, 3))
+        K = np.einsum("bick,ckj->bicj", S, self.turn).reshape(3 * b, 3 * b)
+        once = self.left @ self.right.T
+        return np.asarray(K + once + once.T)
+
+    def _inward(self, v: F64) -> F64:
+        return np.asarray(np.einsum("bij,bjk->bik", self.turn, v.reshape(len(self.blocks), 3, -1)).reshape(v.shape))
+
+    def _outward(self, local: F64) -> F64:
+        blocks = local.reshape(len(self.blocks), 3, -1)
+        return np.asarray(np.einsum("bji,bjk->bik", self.turn, blocks).reshape(local.shape))
+
+    def _turned(self, v: F64) -> F64:
+        return np.asarray(self.left @ (self.right.T @ v) + self.right @ (self.left.T @ v))
+
+
 @dataclass
 class Terms:
     """What items add to.
@@ -123,6 +220,8 @@ class Terms:
         Symmetric tangents whose pattern may change (contact), or that couple few dofs.
     low_rank : list of (U, V), each (n_dof, k) float64
         More tangent, U V^T; need not be symmetric. For loads that couple many dofs weakly.
+    dense : list of DensePart
+        More tangent, of parts that couple all their blocks.
     """
 
     internal: F64
@@ -131,6 +230,7 @@ class Terms:
     data: F64 | None = None
     loose: list[sp.csr_array] = field(default_factory=list)
     low_rank: list[tuple[F64, F64]] = field(default_factory=list)
+    dense: list[DensePart] = field(default_factory=list)
 
     @classmethod
     def zeros(cls, pattern: BlockPattern, *, tangent: bool) -> Terms:

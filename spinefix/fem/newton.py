@@ -10,7 +10,7 @@ other units takes the same iterations.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from spinefix.errors import ConvergenceError
 from spinefix.fem import rotations
-from spinefix.fem.directions import STRATEGIES, Direction
+from spinefix.fem.directions import Direction
 from spinefix.fem.equilibrium import Balance, Problem, Tangent
 from spinefix.fem.items import Configuration, State
+from spinefix.fem.substructures import STRATEGIES
 
 F64 = NDArray[np.float64]
 
@@ -54,7 +55,7 @@ class Control:
     extrapolate : bool
         Start an increment where the last one points, as long as the load program keeps its course.
     strategy : str
-        Key of `spinefix.fem.directions.STRATEGIES`.
+        Key of `spinefix.fem.substructures.STRATEGIES`.
     linear_solver : str
         See `spinefix.fem.linsolve.factorize`.
     """
@@ -192,6 +193,7 @@ def solve(
     start: Increment | None = None,
     kinks: Sequence[float] = (),
     worst: Callable[[F64], list[str]] | None = None,
+    guesses: Mapping[float, Configuration] | None = None,
 ) -> Path:
     """Follow the load program through all `times`.
 
@@ -205,6 +207,8 @@ def solve(
     kinks : pseudo-times where the load program changes its course (no extrapolation across)
     worst : callable, optional
         Names of the worst places for a residual (n_blocks,) [N].
+    guesses : mapping, time -> Configuration, optional
+        Where the structure may be at some of the times. Each is tried once, in one increment, before anything else.
 
     Returns
     -------
@@ -221,7 +225,7 @@ def solve(
     key = control.strategy, control.linear_solver
     if key not in problem.directions:
         problem.directions[key] = STRATEGIES[control.strategy](control.linear_solver)
-    walk = _Walk(problem, control, problem.directions[key], tuple(kinks), worst)
+    walk = _Walk(problem, control, problem.directions[key], tuple(kinks), worst, dict(guesses or {}))
     return walk.through(list(times), start or begin(problem))
 
 
@@ -235,8 +239,10 @@ class _Walk:
         direction: Direction,
         kinks: tuple[float, ...],
         worst: Callable[[F64], list[str]] | None,
+        guesses: dict[float, Configuration],
     ) -> None:
         self.problem, self.control, self.direction, self.kinks, self.worst = problem, control, direction, kinks, worst
+        self.guesses = guesses
         self.history: list[Attempt] = []
         self.careful = direction.careful  # search step lengths from the first iteration on
 
@@ -250,10 +256,13 @@ class _Walk:
         for target in times:
             while here.time < target:
                 left = ceil((target - here.time) / pace - 1e-9)
-                end = target if left <= 1 else here.time + (target - here.time) / left
+                guess = self.guesses.pop(target, None)
+                end = target if left <= 1 or guess else here.time + (target - here.time) / left
                 trace = _Trace()
-                found, attempt = self._attempt(here, end, trace)
+                found, attempt = self._attempt(here, end, trace, guess)
                 self.history.append(attempt)
+                if found is None and guess:
+                    continue
                 if found is None:
                     self.careful = not self.careful or self.direction.careful
                     if self.careful and not self.direction.careful:
@@ -268,7 +277,9 @@ class _Walk:
             kept.append(here)
         return Path(tuple(kept), tuple(self.history))
 
-    def _attempt(self, here: Increment, end: float, trace: _Trace) -> tuple[Increment | None, Attempt]:
+    def _attempt(
+        self, here: Increment, end: float, trace: _Trace, guess: Configuration | None
+    ) -> tuple[Increment | None, Attempt]:
         """Try one increment."""
         work = self.direction.work
         before = work.factorizations, work.solves
@@ -276,7 +287,7 @@ class _Walk:
         reason = ""
         found = None
         try:
-            found = self._accept(here, end, self._newton(here, end, trace))
+            found = self._accept(here, end, self._newton(here, end, trace, guess))
         except ConvergenceError as error:
             reason = str(error)
         attempt = Attempt(
@@ -285,13 +296,13 @@ class _Walk:
         )  # fmt: skip
         return found, attempt
 
-    def _newton(self, here: Increment, end: float, trace: _Trace) -> Balance:
-        """Iterate to equilibrium at time `end`."""
+    def _newton(self, here: Increment, end: float, trace: _Trace, guess: Configuration | None) -> Balance:
+        """Iterate to equilibrium at time `end`, from a guess if there is one."""
         problem, control = self.problem, self.control
         self.direction.restart()
         x, states = here.x, here.states
         motion = problem.prescribed(x, end)
-        guess = self._extrapolated(here, end)
+        guess = guess or self._extrapolated(here, end)
         if guess is not None:
             x, motion = problem.moved(guess, np.zeros(len(problem.free)), problem.prescribed(guess, end)), motion * 0.0
         balance = problem.evaluate(x, end, states)
@@ -343,7 +354,7 @@ class _Walk:
             residual = residual + tangent().by_motion
         step = self.direction.find(residual, tangent)
         split = _first_rotation(self.problem)
-        return step, float(made[0].matrix.diagonal()[:split].max(initial=0.0)) if made else 0.0
+        return step, made[0].stiffest(split) if made else 0.0
 
     def _search(
         self, old: Balance, end: float, states: tuple[State, ...], step: F64, motion: F64, trace: _Trace

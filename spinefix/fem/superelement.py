@@ -11,20 +11,17 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from spinefix.fem import linsolve, rotations
-from spinefix.fem.items import Configuration, State, Terms
-from spinefix.fem.kernels_pattern import scatter_blocks
+from spinefix.fem.items import Configuration, DensePart, State, Stiffness, Terms
 from spinefix.fem.kinematics import cross_matrix
 from spinefix.fem.turning_frame import TurningFrame
 from spinefix.mesh.core import F64, I32
-
-CHUNK = 192
-"""Columns that are condensed at a time; bounds the memory."""
 
 KEEP = 24
 """Condensed parts that are remembered: arms of a study share most vertebrae."""
@@ -38,12 +35,23 @@ class Condensed:
     ----------
     stiffness : (k, k) float64 [N/mm, N, N mm]
         Of the kept dofs, symmetric.
-    inward : (i, k) float32
-        Inside displacements for given kept ones. (Single precision: it serves recovery only, never the balance.)
     """
 
     stiffness: F64
-    inward: np.ndarray
+    _inside: csr_array
+    _coupling: csr_array
+    _solver: str = "auto"
+    _factor: list[linsolve.Factor] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def inward(self, kept: F64) -> F64:
+        """Return the inside displacements (i,) for given kept ones (k,)."""
+        with self._lock:  # a factorization answers one at a time
+            if not self._inside.shape[0]:
+                return np.zeros(0)
+            if not self._factor:
+                self._factor.append(linsolve.factorize(self._inside, self._solver))
+            return -self._factor[0].apply(self._coupling @ kept)
 
 
 _known: OrderedDict[str, Condensed] = OrderedDict()
@@ -58,35 +66,23 @@ def condense(K: csr_array, kept: I32, inside: I32, solver: str = "auto") -> Cond
     NotPositiveDefinite
         The inside is not held by the kept dofs.
     """
-    Kii, Kik, Kkk = K[inside][:, inside], K[inside][:, kept], K[kept][:, kept]
+    part = csr_array(K[np.concatenate([inside, kept])][:, np.concatenate([inside, kept])])
     key = hashlib.blake2b(digest_size=16)
-    for a in (Kii.data, Kii.indices, Kik.data, Kik.indices, Kkk.data, Kkk.indices):
+    for a in (part.data, part.indices, part.indptr):
         key.update(np.ascontiguousarray(a).tobytes())
     name = f"{key.hexdigest()} {len(inside)} {len(kept)}"
     with _lock:
         if name in _known:
             _known.move_to_end(name)
             return _known[name]
-    found = _condense(csr_array(Kii), csr_array(Kik), csr_array(Kkk), solver)
+    first = slice(0, len(inside))
+    S = linsolve.schur_complement(part, len(inside), solver) if len(inside) else part.toarray()
+    found = Condensed(S, csr_array(part[first, first]), csr_array(part[first, len(inside) :]), solver)
     with _lock:
         _known[name] = found
         while len(_known) > KEEP:
             _known.popitem(last=False)
     return found
-
-
-def _condense(Kii: csr_array, Kik: csr_array, Kkk: csr_array, solver: str) -> Condensed:
-    S = Kkk.toarray()
-    inward = np.empty(Kik.shape, np.float32)
-    if Kii.shape[0]:
-        Kki = csr_array(Kik.T)
-        with linsolve.factorize(Kii, solver) as factor:
-            for first in range(0, Kik.shape[1], CHUNK):
-                part = slice(first, min(first + CHUNK, Kik.shape[1]))
-                X = factor.apply(Kik[:, part].toarray())
-                S[:, part] -= Kki @ X
-                inward[:, part] = -X
-    return Condensed(0.5 * (S + S.T), inward)
 
 
 @dataclass(frozen=True)
@@ -109,9 +105,18 @@ class Superelement:
     part: Condensed
     inside: I32
 
+    @cached_property
+    def stiffness(self) -> Stiffness:
+        """Stiffness of the kept blocks with their rigid motions: shifts, then turns about the mean of the nodes."""
+        X = self.frame.points[self.frame.nodes]
+        others = len(self.frame.blocks) - len(X)
+        shift = np.concatenate([np.broadcast_to(np.eye(3), (len(X), 3, 3)), np.zeros((others, 3, 3))])
+        turn = np.concatenate([-cross_matrix(X - X.mean(axis=0)), np.broadcast_to(np.eye(3), (others, 3, 3))])
+        return Stiffness(self.part.stiffness, np.concatenate([shift, turn], axis=2).reshape(-1, 6))
+
     def cliques(self) -> Sequence[I32]:
-        """All kept blocks."""
-        return (self.frame.blocks[None],)
+        """None: the tangent is dense and stays outside the pattern."""
+        return ()
 
     def start(self) -> State:
         """No history."""
@@ -128,44 +133,46 @@ class Superelement:
         R, z = frame.deformation(x)
         m = len(frame.nodes)
         inverse = rotations.inverse_spin_operator(z[m:])
-        local = (self.part.stiffness @ z.ravel()).reshape(-1, 3)
-        force = np.concatenate([local[:m] @ R.T, np.einsum("ij,bkj,bk->bi", R, inverse, local[m:])])
         arms, G = frame.arms(x), frame.spin_gradient(x, R)
+        turn = np.concatenate([np.broadcast_to(R.T, (m, 3, 3)), inverse @ R.T])
+        motions = [z.reshape(-1, 1)]
+        if out.wants_tangent:  # one pass through the matrix for both
+            others = np.broadcast_to(np.eye(3), (len(frame.turning), 3, 3))
+            spin = np.concatenate([-cross_matrix(arms), others])  # motion of all blocks by a spin of the frame
+            motions.append((turn @ spin).reshape(-1, 3))
+        local = (self.part.stiffness @ np.concatenate(motions, axis=1)).reshape(len(turn), 3, -1)
+        pull = np.einsum("bji,bjk->bik", turn, local)
+        force = pull[:, :, 0]
         moment = np.cross(arms, force[:m]).sum(axis=0) + force[m:].sum(axis=0)
         out.internal[frame.blocks] += force
         out.internal[frame.nodes] -= np.einsum("iak,i->ak", G, moment)
-        if out.data is not None:
-            K = self._tangent(R, inverse, arms, G, force)
-            scatter_blocks(np.ascontiguousarray(K[None]), out.pattern.maps[first], out.data)
+        if out.wants_tangent:
+            left, right = self._corrections(spin.reshape(-1, 3), pull[:, :, 1:].reshape(-1, 3), G, force)
+            out.dense.append(DensePart(frame.blocks, self.stiffness, R, turn, left, right))
         return ()
 
-    def _tangent(self, R: F64, inverse: F64, arms: F64, G: F64, force: F64) -> F64:
-        """Blocks (b, b, 3, 3): stiffness in the turned frame, less what rigid motion takes from it, plus the turn of
-        forces (Rankin CC, Nour-Omid B 1988, Comput Struct 30:257-267); terms of second order in the deformation are
-        left out.
+    def _corrections(self, spin: F64, lost: F64, G: F64, force: F64) -> tuple[F64, F64]:
+        """What rigid motion takes from the turned stiffness K, and the turn of forces (Rankin CC, Nour-Omid B 1988,
+        Comput Struct 30:257-267), as low-rank corrections; terms of second order in the deformation are left out.
+
+        spin, lost (3 b, 3) are the motion of the blocks by a spin of the frame and K times it; G (3, m, 3) is
+        `TurningFrame.spin_gradient`.
         """
-        b, m = len(self.frame.blocks), len(self.frame.nodes)
-        turn = np.concatenate([np.broadcast_to(R.T, (m, 3, 3)), inverse @ R.T])
-        S = self.part.stiffness.reshape(b, 3, b, 3)
-        K = np.einsum("aki,akbl,blj->aibj", turn, S, turn, optimize=True).reshape(3 * b, 3 * b)
-        others = np.broadcast_to(np.eye(3), (b - m, 3, 3))
-        gradient = np.concatenate([G, np.zeros((3, b - m, 3))], axis=1).reshape(3, 3 * b)  # spin of the frame
-        rigid = np.concatenate([-cross_matrix(arms), others]).reshape(3 * b, 3)  # motion of all blocks by a spin
-        lost = K @ rigid
-        turned = cross_matrix(force).reshape(3 * b, 3)
+        m = len(self.frame.nodes)
+        gradient = np.zeros((3, len(spin)))
+        gradient[:, : 3 * m] = G.reshape(3, -1)
+        turned = cross_matrix(force).reshape(-1, 3)
         pulled = turned.copy()
         pulled[3 * m :] = 0.0
-        # P^T K P - F G - G^T F_n^T P with P = 1 - rigid G, as low-rank corrections of K
-        K -= (lost + turned) @ gradient
-        K -= gradient.T @ ((lost + pulled).T - (rigid.T @ lost + pulled.T @ rigid) @ gradient)
-        blocks = (0.5 * (K + K.T)).reshape(b, 3, b, 3)
-        return np.asarray(blocks.transpose(0, 2, 1, 3))
+        # P^T K P - F G - G^T F_n^T P with P = 1 - spin G, symmetrized
+        back = (lost + pulled).T - (spin.T @ lost + pulled.T @ spin) @ gradient
+        return -0.5 * (lost + turned + back.T), gradient.T.copy()
 
     def expand(self, x: Configuration) -> tuple[F64, F64]:
         """Return the displacements (p, 3) [mm] and rotations (r, 3, 3) of the inside blocks."""
         frame = self.frame
         R, z = frame.deformation(x)
-        local = (self.part.inward @ z.ravel().astype(np.float32)).astype(np.float64).reshape(-1, 3)
+        local = self.part.inward(z.ravel()).reshape(-1, 3)
         n = len(frame.points)
         nodes = self.inside[self.inside < n]
         rest = frame.points[frame.nodes].mean(axis=0)

@@ -56,7 +56,8 @@ class NonlinearArm:
     """The cases of an arm, solved one by one; parameters and attributes as of `LinearArm`, totals over all cases."""
 
     def __init__(self, study: Study, arm: ArmModel) -> None:
-        control = replace(CONTROL, linear_solver=study.solver.linear_solver)
+        strategy = "substructures" if study.analysis.superelements else CONTROL.strategy
+        control = replace(CONTROL, linear_solver=study.solver.linear_solver, strategy=strategy)
         watch = Stopwatch()
         nodes = {node for c in arm.cases for node in (*c.forces, *c.moments)}
         loaded = np.array(sorted(nodes), np.int32) if study.analysis.superelements else None

@@ -63,6 +63,8 @@ def evaluate(
             K = K + more.toarray()
         for U, V in terms.low_rank:
             K = K + U @ V.T
+        for part in terms.dense:
+            K[np.ix_(part.dofs, part.dofs)] += part.matrix()
     return r, K, item.energy(x, old)
 
 

@@ -11,7 +11,7 @@ from spinefix.analysis import nonlinear
 from spinefix.analysis.nonlinear import Step
 from spinefix.fem import contact, newton
 from spinefix.fem.contact import Interface
-from spinefix.fem.directions import STRATEGIES
+from spinefix.fem.substructures import STRATEGIES
 from spinefix.mesh.core import F64
 from spinefix.model.core import LoadCase
 from spinefix.verification.bodies import FINITE, body_problem, finite_group

@@ -1,0 +1,98 @@
+"""Steps of structures with condensed parts: few Krylov iterations, the same answers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from test_superelement import column, small  # noqa: F401
+
+from spinefix.analysis.nonlinear import Step, Structure
+from spinefix.fem import newton, rotations
+from spinefix.fem.items import Stiffness
+from spinefix.fem.substructures import Layout, Substructured
+
+
+def bent(structure, case, strategy, **options):
+    control = newton.Control(strategy=strategy, **options)
+    return structure.solve([Step("bend", case)], control)
+
+
+def test_answers_are_those_of_full_newton(small):  # noqa: F811
+    model, case, top = column()
+    loaded = np.array([top], np.int32)
+    found, exact = (bent(Structure(model, loaded=loaded), case, s) for s in ("substructures", "newton"))
+    assert np.linalg.norm(exact.rotation(top)[-1]) > np.radians(20.0)
+    assert np.allclose(found.u, exact.u, atol=1e-6 * np.abs(exact.u).max())
+    turns = [sum(a.iterations for a in s.history) for s in (found, exact)]
+    assert turns[0] <= turns[1] + 3
+
+
+def test_few_iterations_wherever_the_column_is(small):  # noqa: F811
+    """Between 3 and 12 solutions of the coarse and the stiff problem for each step, bent or not."""
+    model, case, top = column()
+    structure = Structure(model, loaded=np.array([top], np.int32))
+    solution = bent(structure, case, "substructures")
+    solves = sum(a.solves for a in solution.history)
+    steps = sum(a.iterations for a in solution.history)
+    assert 3 * steps < solves < 3 * 10 * steps
+
+
+def test_layout_knows_which_part_is_held(small):  # noqa: F811
+    """The lower bone is clamped and has no rigid motion; the upper one moves with its reference point."""
+    model, case, top = column()
+    structure = Structure(model, loaded=np.array([top], np.int32))
+    problem = structure.problem([Step("bend", case)])
+    x, states = problem.start()
+    K = problem.tangent(x, 0.0, states)
+    layout = Layout.of(K.dense, K.dense.soft)
+    assert layout.modes.shape == (len(problem.free), 6)
+    moving = np.abs(layout.modes).max(axis=1) > 0.0
+    assert not moving[layout.plain].any() and not np.intersect1d(layout.plain, layout.stiff).size
+    # a rigid motion of the upper bone strains the disc alone
+    upper = next(i for i, t in enumerate(layout.touched) if len(t))
+    strained = K.dense.spread(layout.modes[:, 4])[upper]
+    assert np.abs(K.dense.parts[upper].of_modes(strained[:, None])).max() < 1e-9 * np.abs(strained).max()
+
+
+def test_rough_products_keep_what_is_soft():
+    """Six digits of the whole, and no force at all from rigid motion."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1.0, 1.0, (20, 3))
+    spin = np.stack([np.cross(axis, X).ravel() for axis in np.eye(3)], axis=1)
+    rigid = np.hstack([np.tile(np.eye(3), (20, 1)), spin])
+    P = np.eye(60) - rigid @ np.linalg.pinv(rigid)
+    A = rng.normal(size=(60, 60))
+    S = Stiffness(P @ (1e6 * A @ A.T) @ P, rigid)
+    v = rng.normal(size=60)
+    assert np.allclose(S.rough(v), S.matrix @ v, rtol=1e-4, atol=1e-5 * np.abs(S.matrix @ v).max())
+    turned = rigid @ rng.normal(size=6)
+    assert not S.strains(turned[:, None]) and S.strains(v[:, None])
+    assert np.abs(S.rough(1e4 * turned)).max() < 1e-6 * np.abs(S.matrix @ v).max()
+    assert np.abs(rigid.T @ S.rough(v)).max() < 1e-9 * np.abs(S.matrix @ v).max()
+
+
+def test_a_tangent_that_is_not_positive_definite_is_factorized_itself(small, monkeypatch):  # noqa: F811
+    model, case, top = column()
+    structure = Structure(model, loaded=np.array([top], np.int32))
+    problem = structure.problem([Step("bend", case)])
+    x, states = problem.start()
+    K = problem.tangent(x, 0.0, states)
+    bad = replace(K, matrix=csr_array(K.matrix - 1e3 * abs(K.matrix).max() * csr_array(np.eye(len(problem.free)))))
+    b = np.random.default_rng(1).normal(size=len(problem.free))
+    step = Substructured().find(-b, lambda: bad)
+    assert np.allclose(bad.symmetric() @ step, b, atol=1e-6 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_guess_saves_increments_and_a_wrong_one_does_no_harm(small, wrong):  # noqa: F811
+    model, case, top = column()
+    structure = Structure(model, loaded=np.array([top], np.int32))
+    control = newton.Control(strategy="substructures", first=0.25)
+    known = structure.solve([Step("bend", case)], control)
+    guess = known.increments[-1].x
+    if wrong:
+        guess = replace(guess, u=guess.u @ rotations.exp(np.array([2.5, 1.0, 0.3])).T * 3.0)
+    again = structure.solve([Step("bend", case)], control, guesses={1.0: guess})
+    assert np.allclose(again.u[-1], known.u[-1], atol=1e-6 * np.abs(known.u).max())
+    assert (len(again.history) == 1) is not wrong
