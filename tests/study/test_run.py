@@ -92,6 +92,12 @@ def test_symmetric_arms_do_not_turn_aside_in_flexion(folder: Path) -> None:
         assert turn["x"] + turn["z"] < 1e-6 * turn["y"]
 
 
+def test_the_mirror_check_looks_at_every_symmetric_arm(folder: Path) -> None:
+    arms = json.loads((folder / "manifest.json").read_text())["arms"]
+    looked_at = [name for name, arm in arms.items() if "left_right_symmetry" in [c["name"] for c in arm["checks"]]]
+    assert looked_at == ["intact", "untreated", "posterior", "posterior_prosthesis"]  # a plate lies on one side
+
+
 def test_screws_of_both_sides_meet_the_same_bone(folder: Path) -> None:
     arms = json.loads((folder / "manifest.json").read_text())["arms"]
     measures = arms["posterior"]["measures"]
