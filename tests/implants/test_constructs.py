@@ -235,9 +235,19 @@ def test_anterior_device_stands_off_the_bone_and_joins_its_screws(kind, side, se
 
 
 def test_screws_that_meet_in_a_body_are_told(segment):
-    wide = {"kind": "plate", "screws": {"spacing_mm": 4.0}}
-    out = build({**ANTERIOR, "plate": wide}, segment)
-    assert any("overlap by 2.5 mm inside L2" in w for w in out.warnings)
+    plate = {"kind": "plate", "screws": {"spacing_mm": 5.0}}
+    out = build({**ANTERIOR, "plate": plate}, segment)
+    assert any("overlap by 1.5 mm inside L2" in w for w in out.warnings)
+
+
+def test_two_screws_in_the_same_place_are_a_mistake(segment):
+    plate = {"kind": "plate", "screws": {"spacing_mm": 4.0}}
+    with pytest.raises(UsageError, match=r"overlap by 2\.5 mm inside L2, core in core") as error:
+        build({**ANTERIOR, "plate": plate}, segment)
+    assert error.value.key == ("plate", "screws")
+    with pytest.raises(UsageError, match=r"screw.L2.right and screw.L2.left overlap by .* inside L2") as error:
+        build({**POSTERIOR, "screws": {"levels": ["L2", "L4"], "convergence_deg": 20}}, segment)
+    assert error.value.key == ("screws",)
 
 
 def test_defaults_are_the_sizes_of_the_library():
