@@ -137,12 +137,13 @@ def stress_table(run: RunFolder) -> Table:
     p99, peak = (_index(m for m in keep if m.metric == f"von_mises_{k}") for k in ("p99", "max"))
     directions = _ordered(m.direction for m in keep if m.metric.startswith("von_mises"))
     regions = _ordered(m.region for m in keep if m.metric.startswith("von_mises"))
+    names = {"bone": "test blocks"} if any(m.region.endswith(".block") for m in run.metrics) else {}
     rows = []
     for region in regions:
         for arm in run.arms:
             cells = [_peak(p99.get((arm, d, region)), peak.get((arm, d, region))) for d in directions]
             if any(c != MISSING for c in cells):
-                rows.append((label(region.removeprefix("implant.")), label(arm), *cells))
+                rows.append((names.get(region) or label(region.removeprefix("implant.")), label(arm), *cells))
     table = Table(
         "Von Mises stress [MPa]",
         ("part", "arm", *map(label, directions)),

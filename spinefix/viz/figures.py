@@ -75,7 +75,7 @@ def draw(
     screenshot : Path, optional
         Where to write; default ``figures/{arm}_{direction}.png`` in the folder.
     views : sequence of str
-        Of `VIEW_NAMES`; default lateral, posterior, oblique.
+        Of `VIEW_NAMES`; default lateral, posterior (not for bone, of which the left half is cut away), oblique.
 
     Raises
     ------
