@@ -223,6 +223,17 @@ def test_an_arm_that_cannot_be_built_is_told_with_its_place_and_the_others_are_s
     assert "got upper" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_what_could_not_be_drawn_is_in_manifest_and_report(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("spinefix.viz.render_figures", lambda folder: ["no driver here: install one"])
+    out = tmp_path / "bench"
+    scenario = ROOT / "scenarios" / "astm_f1717.yaml"
+    code, _, err = run(capsys, "run", scenario, "--out", out, "--set", "outputs.vtu=false")
+    assert code == 0 and "warning: no driver here: install one" in err
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert "no driver here: install one" in manifest["warnings"] and manifest["seconds"]["pictures"] >= 0.0
+    assert "no driver here: install one" in (out / "report.html").read_text()
+
+
 def test_run_of_the_bench_test(capsys, tmp_path):
     """The whole way, on the smallest model there is: solve, tables, report."""
     out = tmp_path / "bench"
@@ -233,6 +244,9 @@ def test_run_of_the_bench_test(capsys, tmp_path):
         p.name for p in out.iterdir()
     }
     assert "axial stiffness" in text
+    seconds = json.loads((out / "manifest.json").read_text())["seconds"]
+    assert seconds["report"] > 0.0 and "pictures" not in seconds
+    assert seconds["total"] > seconds["report"] + seconds["segment"]
     rows = [line.split(",") for line in (out / "metrics.csv").read_text().splitlines()]
     stiffness = {row[0]: float(row[5]) for row in rows if row[3] == "axial_stiffness"}
     # Rigid blocks give 37.3, 47.8, 55.4, 61.1 and 55.0 N/mm in closed form; polyethylene can only be softer.
