@@ -61,6 +61,7 @@ def test_version(capsys):
         (["validate", "none.yaml"], "none.yaml: No such file"),
         (["compare", "none"], "does not exist"),
         (["run", "scenario.yaml", "--threads", "0"], "--threads"),
+        (["view", ".", "--screenshot", "picture"], "picture: pictures are PNG"),
     ],
 )
 def test_wrong_requests_exit_with_2(capsys, tmp_path, monkeypatch, arguments, words):

@@ -95,6 +95,15 @@ def test_unknown_names_are_refused_before_anything_is_drawn(run_folder, monkeypa
             call()
 
 
+def test_unknown_names_get_a_suggestion(run_folder):
+    with pytest.raises(UsageError, match="did you mean 'posterior'"):
+        draw(run_folder, "posteror", "flexion")
+    with pytest.raises(UsageError, match="did you mean 'axial_left'"):
+        comparison_figure(run_folder, "axial")
+    with pytest.raises(UsageError, match="did you mean 'von_mises'"):
+        draw(run_folder, "posterior", "flexion", "mises")
+
+
 def test_all_pictures_of_a_run(own_folder):
     if not probe().ok:
         pytest.skip(probe().message)
