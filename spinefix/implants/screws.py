@@ -80,6 +80,8 @@ class PedicleScrews(BoneScrew):
 
     levels: tuple[str, ...] | None = None
     """Instrumented levels; left out: the neighbours of the resected bodies."""
+    leave_out: tuple[str, ...] = ()
+    """Screws that are not placed, e.g. `[L3.left]` where a tumour has destroyed the pedicle; the rod passes by."""
     head_offset_mm: Annotated[float, Field(gt=0.0, lt=30.0, json_schema_extra={"plausible": [5, 15]})] = 11.0
     """Free length between bone and rod axis."""
     convergence_deg: Annotated[float, Field(ge=-30.0, le=30.0, json_schema_extra={"plausible": [-10, 15]})] = 0.0
@@ -143,14 +145,40 @@ def place_screw(
 
 
 def place_pedicle_screws(
-    assembly: Assembly, segment: Segment, spec: PedicleScrews, levels: tuple[str, ...], sides: tuple[Side, ...]
+    assembly: Assembly, segment: Segment, spec: PedicleScrews, levels: Mapping[Side, tuple[str, ...]]
 ) -> dict[Side, list[Screw]]:
-    """Add pedicle screws at `levels`; return them by side, from cranial to caudal.
+    """Add pedicle screws at the `levels` of each side; return them by side, in that order.
 
     Regions ``implant.screw.<level>.<side>``.
     """
+    return {side: [_pedicle_screw(assembly, segment, spec, level, side) for level in levels[side]] for side in levels}
+
+
+def levels_by_side(
+    segment: Segment, spec: PedicleScrews, levels: Sequence[str], sides: Sequence[Side]
+) -> dict[Side, tuple[str, ...]]:
+    """Return the levels that get a screw on each side, from cranial to caudal.
+
+    Raises
+    ------
+    UsageError
+        A level is unknown, a screw to be left out is none of those asked for, or a side keeps less than two.
+    """
     levels = in_order(segment, levels, "levels")
-    return {side: [_pedicle_screw(assembly, segment, spec, level, side) for level in levels] for side in sides}
+    if len(levels) < 2:
+        raise UsageError(f"a rod needs at least two levels, got {', '.join(levels) or 'none'}", key=("levels",))
+    for i, name in enumerate(spec.leave_out):
+        level, _, side = name.partition(".")
+        if level not in levels or side not in sides:
+            there = ", ".join(f"{level}.{side}" for level in levels for side in sides)
+            raise UsageError(f"{name} is none of the screws ({there})", key=("leave_out", i))
+    out = {side: tuple(x for x in levels if f"{x}.{side}" not in spec.leave_out) for side in sides}
+    for side, kept in out.items():
+        if len(kept) < 2:
+            raise UsageError(
+                f"a rod needs at least two levels, the {side} one keeps {', '.join(kept) or 'none'}", key=("leave_out",)
+            )
+    return out
 
 
 def trajectory(vertebra: Vertebra, side: Side, spec: PedicleScrews) -> tuple[F64, F64]:

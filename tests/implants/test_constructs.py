@@ -128,6 +128,30 @@ def test_crosslink_joins_both_rods_where_asked(segment):
     assert middle == nodes_of(mesh, "implant.screw.L3.left")[0], "midway of L2 to L4 is the head at L3"
 
 
+def test_a_single_screw_can_be_left_out_and_the_rod_passes_by(segment):
+    screws = {"levels": ["L2", "L3", "L4"], "leave_out": ["L3.left"]}
+    links = [{"between": ["L2", "L4"]}]
+    out = build({**POSTERIOR, "screws": screws, "crosslinks": links}, segment)
+    mesh = out.mesh
+    found = {name.removeprefix("implant.screw.") for name in mesh.cells if name.count(".") == 3 and ".screw." in name}
+    assert found == {"L2.left", "L4.left", "L2.right", "L3.right", "L4.right"}
+    whole = build({**POSTERIOR, "screws": {"levels": ["L2", "L3", "L4"]}}, segment)
+    assert out.measures["rod.right.length_mm"] == whole.measures["rod.right.length_mm"]
+    assert out.measures["rod.left.length_mm"] < whole.measures["rod.left.length_mm"], "straight past L3"
+    ends = nodes_of(mesh, "implant.crosslink.1")
+    assert ends[-1] == nodes_of(mesh, "implant.screw.L3.right")[0] and ends[0] in nodes_of(mesh, "implant.rod.left")
+    for wrong, message, key in (
+        (["L5.left"], r"L5.left is none of the screws \(L2.left, L2.right, L3.left", ("screws", "leave_out", 0)),
+        (["L2.left", "L3"], "L3 is none of the screws", ("screws", "leave_out", 1)),
+        (["L2.left", "L3.left"], "the left one keeps L4", ("screws", "leave_out")),
+    ):
+        with pytest.raises(UsageError, match=message) as error:
+            build({**POSTERIOR, "screws": {**screws, "leave_out": wrong}}, segment)
+        assert error.value.key == key
+    with pytest.raises(UsageError, match="L3 has no screw"):
+        build({**POSTERIOR, "screws": screws, "crosslinks": [{"between": ["L2", "L3"]}]}, segment)
+
+
 def test_screw_problems_are_told_with_numbers(segment):
     with pytest.raises(UsageError, match=r"breaks out of L2, whose far wall is 5\d\.\d mm"):
         build({**POSTERIOR, "screws": {"levels": ["L2", "L4"], "length_mm": 70}}, segment)
