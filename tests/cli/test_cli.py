@@ -1,6 +1,7 @@
 """Commands, messages and exit codes, as a person at a terminal meets them."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -163,6 +164,26 @@ def test_scenarios_are_named_after_their_file_and_can_be_built_without_a_warning
 
 def test_the_four_scenarios_are_there():
     assert {f.stem for f in SCENARIOS} >= {"l3_lytic", "two_level_l2_l3", "multiple_metastases", "astm_f1717"}
+
+
+HALF_A_RUN = (
+    "arm,direction,moment_Nm,rom_deg,stiffness_Nm_per_deg,stiffness_ratio_to_intact,converged\n"
+    "intact,flexion,7.5,12,0.6,,true\n"
+)
+
+
+def test_tables_of_a_run_that_was_stopped_say_so(capsys, tmp_path):
+    (tmp_path / "comparison.csv").write_text(HALF_A_RUN)
+    code, out, err = run(capsys, "compare", tmp_path)
+    assert code == 0 and "12.0" in out and "was stopped" in err
+
+
+def test_a_terminal_without_unicode_gets_question_marks(tmp_path):
+    (tmp_path / "comparison.csv").write_text(HALF_A_RUN)
+    command = [sys.executable, "-m", "spinefix", "compare", str(tmp_path)]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=ascii_only, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Range of motion [?] at 7.5 N?m" in done.stdout, done.stderr
 
 
 def test_run_refuses_a_folder_that_is_not_a_run(capsys, tmp_path):
