@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeAlias
 
@@ -16,6 +17,12 @@ def path_text(where: Location) -> str:
     for step in where:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
     return text
+
+
+def suggestion(given: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean ...?`` where a known name is close to the given one, else nothing."""
+    close = difflib.get_close_matches(given, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class SpinefixError(Exception):

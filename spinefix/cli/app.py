@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -33,6 +34,9 @@ for module in (run, validate, compare, view, report, export, listing, schema, in
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 fine, 1 other error, 2 usage, 3 not converged, 4 check failed, 5 sweep."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no degree sign gets a question mark
     sys.exit(run_command(arguments))
 
 

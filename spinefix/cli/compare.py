@@ -18,4 +18,6 @@ def command(folder: Path) -> int:
     screen = common.console()
     for table in comparison_tables(folder):
         screen.print(table)
+    if not (folder / "manifest.json").is_file():
+        click.echo(f"warning: the run in {folder} was stopped: arms, ratios and checks are missing", err=True)
     return 0

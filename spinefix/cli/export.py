@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from spinefix.cli import common
-from spinefix.errors import UsageError
+from spinefix.errors import UsageError, suggestion
 
 SUFFIX = {"vtu": ".vtu", "abaqus": ".inp", "calculix": ".inp", "febio": ".feb"}
 
@@ -38,7 +38,7 @@ def command(
     """Build one arm of SCENARIO and write it with sets, materials, constraints and load cases; solve nothing."""
     study = common.load(scenario, overrides, resolution)
     if arm not in study.arms:
-        raise UsageError(f"no arm {arm!r} in {scenario}; arms: {', '.join(study.arms)}")
+        raise UsageError(f"no arm {arm!r} in {scenario}; arms: {', '.join(study.arms)}{suggestion(arm, study.arms)}")
     from spinefix.analysis.deck import with_formulation
     from spinefix.scenario.build import build_arm, build_specimen
 

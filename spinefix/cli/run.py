@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import click
@@ -35,6 +36,7 @@ def command(
     _check_free(folder)
 
     from spinefix.report import comparison_tables, write_report
+    from spinefix.results.manifest import add_to_manifest
     from spinefix.study.run import run_study
 
     with common.progress_bar() as progress:
@@ -48,7 +50,10 @@ def command(
     if solved and study.outputs.pictures:
         from spinefix.viz import render_figures
 
-        outcome.warnings += render_figures(folder)
+        lap = time.perf_counter()
+        missing = render_figures(folder)
+        outcome.warnings += missing
+        add_to_manifest(folder / "manifest.json", "pictures", time.perf_counter() - lap, missing)
     for warning in outcome.warnings:
         click.echo(f"warning: {warning}", err=True)
     failed: dict[str, list[str]] = {}
@@ -59,7 +64,9 @@ def command(
         click.echo(f"failed: {', '.join(names)}: {message}", err=True)
     click.echo(f"results: {folder}  (all tables: spinefix compare {folder})")
     if solved:
+        lap = time.perf_counter()
         click.echo(f"report: {write_report(folder)}")
+        add_to_manifest(folder / "manifest.json", "report", time.perf_counter() - lap)
     return outcome.exit_code
 
 

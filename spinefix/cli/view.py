@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from spinefix.cli import common
+from spinefix.errors import UsageError
 
 
 @click.command("view", short_help="Show a result in 3D, or draw it into a file.")
@@ -25,6 +26,8 @@ def command(folder: Path, arms: tuple[str, ...], direction: str, field: str, scr
 
     if screenshot is None:
         figures.view(folder, direction, arms, field)
+    elif screenshot.suffix.lower() != ".png":
+        raise UsageError(f"{screenshot}: pictures are PNG; name a file that ends in .png")
     else:
         screenshot.parent.mkdir(parents=True, exist_ok=True)
         if len(arms) == 1:

@@ -25,6 +25,9 @@ from spinefix.spec import Spec
 
 REGION = "implant.plate"
 
+BODY = ("body", "endplate")
+"""Parts of a vertebra that a body screw may lie in: behind them is the canal."""
+
 OVERHANG_MM = 6.0
 """Plate beyond its outermost screws. Assumed; it carries no load."""
 
@@ -143,6 +146,7 @@ def fix_anterior(
                     head=heads[level][n],
                     entry=entry,
                     axis=-bed.outward,
+                    parts=BODY,
                 )
                 for n, entry in enumerate(entries[level])
             ]
@@ -165,7 +169,7 @@ def _entry(segment: Segment, bed: _Bed, level: str, place: float, shift: float) 
     """Where the line of a body screw, `place` [mm] across and `shift` [mm] above the middle, meets the outside."""
     frame = segment.vertebrae[level].frame
     inside = frame.origin + place * bed.across + shift * frame.axes[:, 2]
-    walls = crossings(inside, bed.outward, surface(segment.mesh, f"{level}.body", f"{level}.endplate"))
+    walls = crossings(inside, bed.outward, surface(segment.mesh, *(f"{level}.{part}" for part in BODY)))
     if not len(walls):
         raise UsageError(
             f"a body screw {abs(place):.1f} mm across and {shift:.1f} mm above the middle of {level} misses the "

@@ -11,9 +11,16 @@ from spinefix.anatomy.segment import Segment
 from spinefix.errors import UsageError, under
 from spinefix.implants.assembly import Assembly
 from spinefix.implants.base import BuildResult
-from spinefix.implants.levels import in_order
 from spinefix.implants.rods import CrossLink, Rods, link_station, place_crosslinks, place_rod
-from spinefix.implants.screws import SIDES, PedicleScrews, Screw, Side, check_crossing, place_pedicle_screws
+from spinefix.implants.screws import (
+    SIDES,
+    PedicleScrews,
+    Screw,
+    Side,
+    check_crossing,
+    levels_by_side,
+    place_pedicle_screws,
+)
 from spinefix.mesh.core import I32
 from spinefix.mesh.locate import locate, project
 from spinefix.mesh.topology import boundary_facets
@@ -62,20 +69,18 @@ def instrument(
 
     Regions ``implant.screw.<level>.<side>``, ``implant.rod.<side>``, ``implant.crosslink.<n>``.
     """
-    levels = in_order(segment, levels, "screws", "levels")
-    if len(levels) < 2:
-        raise UsageError(
-            f"a rod needs at least two levels, got {', '.join(levels) or 'none'}", key=("screws", "levels")
-        )
     sides: tuple[Side, ...] = SIDES if spec.sides == "both" else (spec.sides,)
+    with under("screws"):
+        held = levels_by_side(segment, spec.screws, levels, sides)
     if spec.crosslinks and len(sides) < 2:
         raise UsageError(f"they join two rods, but sides is {spec.sides}; set sides: both", key=("crosslinks",))
     with under("screws"):
-        screws = place_pedicle_screws(assembly, segment, spec.screws, levels, sides)
-    stations = []
+        screws = place_pedicle_screws(assembly, segment, spec.screws, held)
+    stations: dict[Side, list[tuple[int, float]]] = {side: [] for side in sides}
     for i, link in enumerate(spec.crosslinks):
         with under("crosslinks", i):
-            stations.append(link_station(link, levels))
+            for side in sides:
+                stations[side].append(link_station(link, held[side]))
     rods = [
         place_rod(
             assembly,
@@ -83,7 +88,7 @@ def instrument(
             [screw.head for screw in screws[side]],
             diameter=spec.rods.diameter_mm,
             material=spec.rods.material,
-            stations=stations,
+            stations=stations[side],
         )
         for side in sides
     ]
@@ -93,7 +98,11 @@ def instrument(
     links = [(link.diameter_mm, link.material) for link in spec.crosslinks]
     for i, nodes in enumerate(place_crosslinks(assembly, "implant.crosslink", rods, links)):
         _check_clearance(assembly, segment, bone, f"crosslink.{i + 1}", nodes, links[i][0] / 2)
-    return {level: [screws[side][i] for side in sides] for i, level in enumerate(levels)}
+    out: dict[str, list[Screw]] = {}
+    for side in sides:
+        for level, screw in zip(held[side], screws[side], strict=True):
+            out.setdefault(level, []).append(screw)
+    return out
 
 
 def _check_clearance(

@@ -8,7 +8,7 @@ which is also where pedicle screws break.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -80,6 +80,8 @@ class PedicleScrews(BoneScrew):
 
     levels: tuple[str, ...] | None = None
     """Instrumented levels; left out: the neighbours of the resected bodies."""
+    leave_out: tuple[str, ...] = ()
+    """Screws that are not placed, e.g. `[L3.left]` where a tumour has destroyed the pedicle; the rod passes by."""
     head_offset_mm: Annotated[float, Field(gt=0.0, lt=30.0, json_schema_extra={"plausible": [5, 15]})] = 11.0
     """Free length between bone and rod axis."""
     convergence_deg: Annotated[float, Field(ge=-30.0, le=30.0, json_schema_extra={"plausible": [-10, 15]})] = 0.0
@@ -94,19 +96,31 @@ class PedicleScrews(BoneScrew):
 
 @dataclass(frozen=True, slots=True)
 class Screw:
-    """A placed screw: name of its region, head node, and its straight line in bone [mm]."""
+    """A placed screw: name of its region, head node, its straight line in bone, and its radii [mm]."""
 
     region: str
     head: int
     entry: F64
     tip: F64
     radius: float
+    core_radius: float
 
 
 def place_screw(
-    assembly: Assembly, segment: Segment, spec: BoneScrew, *, region: str, level: str, head: int, entry: F64, axis: F64
+    assembly: Assembly,
+    segment: Segment,
+    spec: BoneScrew,
+    *,
+    region: str,
+    level: str,
+    head: int,
+    entry: F64,
+    axis: F64,
+    parts: Sequence[str] = (),
 ) -> Screw:
     """Add one screw from node `head` over `entry` (3,) [mm] into the bone of `level` along the unit `axis`.
+
+    The tip must stay in `parts` of the level, e.g. ``body``; left out, in any of its bone.
 
     Regions: `region` with ``.neck`` (head to bone) and ``.shaft`` (in bone, embedded).
 
@@ -115,7 +129,7 @@ def place_screw(
     UsageError
         The line misses the bone or the tip breaks out.
     """
-    length = _length_in_bone(assembly, segment, spec, region, level, entry, axis)
+    length = _length_in_bone(assembly, segment, spec, region, level, entry, axis, parts)
     tip = entry + length * axis
     start = assembly.node(entry)
     assembly.chain((region, f"{region}.neck"), [head, start], BEAM_MM)
@@ -127,18 +141,44 @@ def place_screw(
     assembly.record(f"{name}.length_mm", length)
     assembly.record(f"{name}.core_diameter_mm", core)
     assembly.record(f"{name}.neck_mm", float(np.linalg.norm(entry - assembly.point(head))))
-    return Screw(region, head, entry, tip, spec.diameter_mm / 2)
+    return Screw(region, head, entry, tip, spec.diameter_mm / 2, core / 2)
 
 
 def place_pedicle_screws(
-    assembly: Assembly, segment: Segment, spec: PedicleScrews, levels: tuple[str, ...], sides: tuple[Side, ...]
+    assembly: Assembly, segment: Segment, spec: PedicleScrews, levels: Mapping[Side, tuple[str, ...]]
 ) -> dict[Side, list[Screw]]:
-    """Add pedicle screws at `levels`; return them by side, from cranial to caudal.
+    """Add pedicle screws at the `levels` of each side; return them by side, in that order.
 
     Regions ``implant.screw.<level>.<side>``.
     """
+    return {side: [_pedicle_screw(assembly, segment, spec, level, side) for level in levels[side]] for side in levels}
+
+
+def levels_by_side(
+    segment: Segment, spec: PedicleScrews, levels: Sequence[str], sides: Sequence[Side]
+) -> dict[Side, tuple[str, ...]]:
+    """Return the levels that get a screw on each side, from cranial to caudal.
+
+    Raises
+    ------
+    UsageError
+        A level is unknown, a screw to be left out is none of those asked for, or a side keeps less than two.
+    """
     levels = in_order(segment, levels, "levels")
-    return {side: [_pedicle_screw(assembly, segment, spec, level, side) for level in levels] for side in sides}
+    if len(levels) < 2:
+        raise UsageError(f"a rod needs at least two levels, got {', '.join(levels) or 'none'}", key=("levels",))
+    for i, name in enumerate(spec.leave_out):
+        level, _, side = name.partition(".")
+        if level not in levels or side not in sides:
+            there = ", ".join(f"{level}.{side}" for level in levels for side in sides)
+            raise UsageError(f"{name} is none of the screws ({there})", key=("leave_out", i))
+    out = {side: tuple(x for x in levels if f"{x}.{side}" not in spec.leave_out) for side in sides}
+    for side, kept in out.items():
+        if len(kept) < 2:
+            raise UsageError(
+                f"a rod needs at least two levels, the {side} one keeps {', '.join(kept) or 'none'}", key=("leave_out",)
+            )
+    return out
 
 
 def trajectory(vertebra: Vertebra, side: Side, spec: PedicleScrews) -> tuple[F64, F64]:
@@ -177,14 +217,25 @@ def core_diameter(spec: BoneScrew) -> float:
 
 
 def check_crossing(assembly: Assembly, screws: Mapping[str, list[Screw]]) -> None:
-    """Warn of screws in the same vertebra whose threads would cut into each other; `screws` by level."""
+    """Look for screws in the same vertebra that meet; `screws` by level. Threads that cut into each other: a warning.
+
+    Raises
+    ------
+    UsageError
+        Two cores would have to be in the same place.
+    """
     for level, here in screws.items():
         for i, a in enumerate(here):
             for b in here[:i]:
-                gap = gap_between_segments(a.entry, a.tip, b.entry, b.tip) - a.radius - b.radius
-                if gap < 0.0:
-                    names = f"{a.region.removeprefix('implant.')} and {b.region.removeprefix('implant.')}"
-                    assembly.warn(f"{names} overlap by {-gap:.1f} mm inside {level}: move or shorten one of them")
+                distance = gap_between_segments(a.entry, a.tip, b.entry, b.tip)
+                overlap = a.radius + b.radius - distance
+                if overlap <= 0.0:
+                    continue
+                names = f"{a.region.removeprefix('implant.')} and {b.region.removeprefix('implant.')}"
+                problem = f"{names} overlap by {overlap:.1f} mm inside {level}"
+                if distance < a.core_radius + b.core_radius:
+                    raise UsageError(f"{problem}, core in core: move, turn or shorten one of them", key=("screws",))
+                assembly.warn(f"{problem}: move or shorten one of them")
 
 
 def _pedicle_screw(assembly: Assembly, segment: Segment, spec: PedicleScrews, level: str, side: Side) -> Screw:
@@ -228,18 +279,26 @@ def _check_pedicle(
 
 
 def _length_in_bone(
-    assembly: Assembly, segment: Segment, spec: BoneScrew, region: str, level: str, entry: F64, axis: F64
+    assembly: Assembly,
+    segment: Segment,
+    spec: BoneScrew,
+    region: str,
+    level: str,
+    entry: F64,
+    axis: F64,
+    parts: Sequence[str],
 ) -> float:
     """Resolve the length [mm] against the bone on the line of the screw."""
     name = region.removeprefix("implant.")
-    walls = crossings(entry, axis, surface(segment.mesh, level), after=_SKIN)
+    bone = [f"{level}.{part}" for part in parts] or [level]
+    walls = crossings(entry, axis, surface(segment.mesh, *bone), after=_SKIN)
     if not len(walls):
         raise UsageError(f"{name}: the line from its entry misses the bone of {level}; check trajectory and shifts")
     depth = float(walls[-1])
     length = _longest(depth, name) if spec.length_mm == "auto" else float(spec.length_mm)
     if length >= depth:
         raise UsageError(
-            f"{name}: length {length:g} mm breaks out of {level}, whose far wall is {depth:.1f} mm from the entry; "
+            f"{name}: length {length:g} mm breaks out of {bone[0]}, whose far wall is {depth:.1f} mm from the entry; "
             f"use length_mm: auto or at most {DEPTH_FRACTION * depth:.0f}",
             key=("length_mm",),
         )

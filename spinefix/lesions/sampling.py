@@ -11,6 +11,9 @@ import numpy as np
 from spinefix.mesh.core import F64, I32, Bool, Mesh
 from spinefix.mesh.elements import ELEMENTS, shape
 
+ROUND_OFF = 1e-9
+"""Part of the range of distances below which two samples count as equally far."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -44,16 +47,26 @@ class Samples:
         return float((coverage * self.weights).sum())
 
     def quantile(self, distance: F64, volume: float) -> float:
-        """Return the threshold below which samples of `distance` (e, 8, s) hold `volume` [mm^3]."""
+        """Return the threshold up to which samples of `distance` (e, 8, s) hold `volume` [mm^3].
+
+        Samples that are equally far but for round-off, as those left and right of the midplane, are taken or left
+        together: a lesion in the middle of a symmetric body is symmetric.
+        """
         flat = distance.ravel()
         order = np.argsort(flat, kind="stable")
+        ordered = flat[order]
         share = np.broadcast_to(self.weights[..., None] / distance.shape[2], distance.shape).ravel()[order]
         held = np.cumsum(share)
-        k = min(int(np.searchsorted(held, volume)), len(flat) - 1)
-        # The sample that crosses the volume is taken or left, whichever is closer.
-        if k > 0 and volume - held[k - 1] < held[k] - volume:
-            k -= 1
-        return float(flat[order[k]])
+        reachable = ordered[np.isfinite(ordered)]
+        k = min(int(np.searchsorted(held, volume)), len(reachable) - 1)
+        same = ROUND_OFF * float(np.ptp(reachable))
+        first = int(np.searchsorted(ordered, ordered[k] - same))
+        last = int(np.searchsorted(ordered, ordered[k] + same, side="right"))
+        # The samples that cross the volume are taken or left, whichever is closer.
+        if first > 0 and volume - held[first - 1] < held[last - 1] - volume:
+            last = first
+        beyond = ordered[last] if last < len(ordered) else np.inf
+        return float(ordered[last - 1] + min(same, 0.5 * (beyond - ordered[last - 1])))
 
 
 @dataclass(frozen=True)

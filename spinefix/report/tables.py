@@ -35,6 +35,10 @@ SCALARS: dict[str, str] = {
 """Metrics with one number per region and arm -> how they are called."""
 
 
+LINEAR_UP_TO_DEG = 30.0
+"""Rotation of the whole segment beyond which a small-strain solution is told to mean nothing: a healthy L1-L5
+bends by 12 to 20 degrees at 7.5 N m, and a linear rotation by 30 degrees lengthens what it turns by 13 %."""
+
 NEGLIGIBLE = 1e-3
 """Part of the largest value of a metric below which a value is shown as nearly zero."""
 
@@ -113,12 +117,23 @@ def ratio_table(run: RunFolder) -> Table | None:
     note = f"± mesh error, {'; '.join(sources)}" if sources else ""
     if not any(math.isfinite(r.mesh_error_pct) for r in run.rows):
         note = "the mesh error was not estimated"
+    note = "; ".join(filter(None, [note, _too_far(run)]))
     return _by_direction(run, "Stiffness relative to intact [1]", _ratio, note)
 
 
 def rom_table(run: RunFolder) -> Table:
     """Range of motion of the whole segment."""
-    return _by_direction(run, "Range of motion [°]", lambda r: number(r.rom_deg))
+    return _by_direction(run, "Range of motion [°]", lambda r: number(r.rom_deg), _too_far(run))
+
+
+def _too_far(run: RunFolder) -> str:
+    """A word on rotations that a linear solution cannot describe."""
+    linear = {arm for arm, record in run.manifest.arms.items() if record.solver.analysis == "linear"}
+    far = _ordered(r.arm for r in run.rows if r.arm in linear and r.rom_deg > LINEAR_UP_TO_DEG)
+    if not far:
+        return ""
+    names = ", ".join(map(label, far))
+    return f"{names}: turned by more than {LINEAR_UP_TO_DEG:g}°, beyond small strain; use analysis.kind: nonlinear"
 
 
 def stiffness_table(run: RunFolder) -> Table:
@@ -137,12 +152,13 @@ def stress_table(run: RunFolder) -> Table:
     p99, peak = (_index(m for m in keep if m.metric == f"von_mises_{k}") for k in ("p99", "max"))
     directions = _ordered(m.direction for m in keep if m.metric.startswith("von_mises"))
     regions = _ordered(m.region for m in keep if m.metric.startswith("von_mises"))
+    names = {"bone": "test blocks"} if any(m.region.endswith(".block") for m in run.metrics) else {}
     rows = []
     for region in regions:
         for arm in run.arms:
             cells = [_peak(p99.get((arm, d, region)), peak.get((arm, d, region))) for d in directions]
             if any(c != MISSING for c in cells):
-                rows.append((label(region.removeprefix("implant.")), label(arm), *cells))
+                rows.append((names.get(region) or label(region.removeprefix("implant.")), label(arm), *cells))
     table = Table(
         "Von Mises stress [MPa]",
         ("part", "arm", *map(label, directions)),

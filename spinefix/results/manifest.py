@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,18 @@ def read_manifest(path: Path) -> Manifest:
         lacks = f"required key {item['loc'][-1]!r} is missing"
         what = lacks if item["type"] == "missing" else item["msg"].removeprefix("Input ")
         raise UsageError(f"{path}:{_line(text, where)}: {path_text(where) or 'the file'}: {what}") from None
+
+
+def add_to_manifest(path: Path, phase: str, seconds: float, warnings: Sequence[str] = ()) -> None:
+    """Add to ``manifest.json`` a phase that came after the solution: its time, also to the total, and its warnings."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    times = content["seconds"]
+    times[phase] = round(seconds, 4)
+    times["total"] = round(times["total"] + seconds, 4)
+    content["warnings"] += warnings
+    part = path.with_suffix(".json.part")
+    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)
 
 
 def _known_part(content: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:

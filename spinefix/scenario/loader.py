@@ -15,7 +15,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -47,9 +47,11 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"{path}: {reason}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].splitlines() or [b""]
+        raise UsageError(f"{path}:{len(before)}: not UTF-8 text (byte {error.object[error.start]:#04x})") from error
     return parse_study(text, str(path), overrides)
 
 
@@ -151,6 +153,7 @@ class _Document:
                     node[step] = value
                 elif node.get(step) is None:
                     node[step] = CommentedMap()
+                    self.set[where[: i + 1]] = assignment
             elif isinstance(node, CommentedSeq) and isinstance(step, int) and 0 <= step < len(node):
                 if last:
                     node[step] = value
@@ -186,7 +189,8 @@ class _Document:
         for step in where:
             try:
                 if isinstance(node, CommentedMap) and step in node:
-                    place = node.lc.value(step) if at_value and step == where[-1] else node.lc.key(step)
+                    has_place = node[step] is not None  # nothing stands behind the key: what follows is another
+                    place = node.lc.value(step) if at_value and step == where[-1] and has_place else node.lc.key(step)
                 elif isinstance(node, CommentedSeq) and isinstance(step, int):
                     place = node.lc.item(step)
                 else:
@@ -256,10 +260,11 @@ def _plain(node: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a pydantic location points: the path in the file and the model that holds its last key."""
+    """Where a pydantic location points: the path in the file, the model that holds its last key, its own type."""
 
     path: Location
     model: type[BaseModel] | None
+    annotation: Any
 
 
 def _findings(document: _Document, error: ValidationError) -> list[str]:
@@ -318,7 +323,7 @@ def _place(root: Any, loc: Location) -> _Place:
             node = node[step] if step < len(node) else None
         else:
             break  # a scalar: what follows names a member of a union
-    return _Place(tuple(path), model)
+    return _Place(tuple(path), model, annotation)
 
 
 def _models(annotation: Any) -> tuple[type[BaseModel], ...]:
@@ -359,7 +364,15 @@ def _message(place: _Place, item: Any, document: _Document) -> tuple[Location, s
         keys = list(place.model.model_fields) if place.model else []
         return path, f"unknown key {path[-1]!r}{_allowed(path[-1], keys)}", False
     if kind == "missing":
-        return path[:-1], f"required key {path[-1]!r} is missing", False
+        if isinstance(path[-1], int):
+            return path[:-1], f"item {path[-1] + 1} is missing", True
+        return path[:-1], f"required key {path[-1]!r} is missing{_allowed('', _literals(place.annotation))}", False
+    if kind in ("too_short", "too_long"):
+        word, bound = ("least", context["min_length"]) if kind == "too_short" else ("most", context["max_length"])
+        return path, f"needs at {word} {bound} item{'s'[: bound != 1]}, has {context['actual_length']}", True
+    if kind in _SHAPES:
+        example = f"; write [{given}]" if kind == "tuple_type" and isinstance(given, str) else ""
+        return path, f"should be {_SHAPES[kind]}{_shown(given)}{example}", True
     if kind == "literal_error":
         return path, f"{given!r} is not allowed{_allowed(given, _choices(context['expected']))}", True
     if kind == "union_tag_invalid":
@@ -368,12 +381,33 @@ def _message(place: _Place, item: Any, document: _Document) -> tuple[Location, s
         return (*path, key), f"{context['tag']!r} is not known{_allowed(context['tag'], tags)}", True
     if kind == "union_tag_not_found":
         key = context["discriminator"].strip("'")
-        return path, f"required key {key!r} is missing", False
+        tags = [_tag(model) for model in _models(place.annotation)]
+        return path, f"required key {key!r} is missing{_allowed('', tags)}", False
     if kind == "string_pattern_mismatch":
         return path, f"{given!r} is not a name, which files get: letters, digits, _ and -, a letter first", False
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    shown = "" if isinstance(given, Mapping | tuple | list) or kind == "value_error" else f" (given: {given!r})"
-    return path, f"{message}{shown}", True
+    return path, message if kind == "value_error" else f"{message}{_shown(given)}", True
+
+
+_SHAPES = {
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys",
+    "model_type": "a mapping of keys",
+    "model_attributes_type": "a mapping of keys",
+}
+"""Kinds of pydantic errors of values that are no list, no mapping -> what they should be."""
+
+
+def _shown(given: object) -> str:
+    """Return what was given, unless it is long."""
+    if isinstance(given, Mapping | tuple | list):
+        return ""
+    return " (given: nothing)" if given is None else f" (given: {given!r})"
+
+
+def _literals(annotation: Any) -> list[str]:
+    """Return the values of a literal type, none for other types."""
+    return [str(value) for value in typing.get_args(annotation)] if typing.get_origin(annotation) is Literal else []
 
 
 def _choices(expected: str) -> list[str]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from spinefix.fem.recover import von_mises
 from spinefix.mesh import vtu
-from spinefix.mesh.core import I32, Mesh
+from spinefix.mesh.core import F64, I32, Mesh
 from spinefix.metrics import Context
+from spinefix.model.core import Model
 
 BONE, DISC, IMPLANT_SOLID, IMPLANT_BEAM = range(4)
 
@@ -44,11 +45,26 @@ def write_case(folder: Path, arm: str, case: str, ctx: Context) -> Path:
             "part": parts(mesh),
             "scale": model.scale.mean(axis=1),
             "radius": radius,
+            "half_width": half_widths(model),
         },
     )
     vtu.write_pvd(folder / f"{arm}_{case}.pvd", [(1.0, path.name)])
     (folder / f"regions_{arm}.json").write_text(json.dumps(names, indent=0), encoding="utf-8")
     return path
+
+
+def half_widths(model: Model) -> F64:
+    """Half of the width of flat beams (n_cells, 3) [mm], across their axis and their thickness; zero elsewhere."""
+    out = np.zeros((model.mesh.n_cells, 3))
+    for block, first in zip(model.mesh.blocks, model.mesh.offsets, strict=False):
+        if block.kind != "beam2":
+            continue
+        for i, ends in enumerate(model.mesh.points[block.conn], start=int(first)):
+            section = model.sections[model.section_id[i]]
+            if not section.round:
+                across = np.cross(ends[1] - ends[0], model.orientation[i])
+                out[i] = section.extent_z * across / np.linalg.norm(across)
+    return out
 
 
 def regions(mesh: Mesh) -> tuple[I32, dict[int, str]]:

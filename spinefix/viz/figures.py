@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-from spinefix.errors import SpinefixError, UsageError
+from spinefix.errors import SpinefixError, UsageError, suggestion
 from spinefix.viz import charts, worker
 from spinefix.viz.folder import RunFolder, read_run
 from spinefix.viz.probe import has_screen
@@ -75,7 +75,7 @@ def draw(
     screenshot : Path, optional
         Where to write; default ``figures/{arm}_{direction}.png`` in the folder.
     views : sequence of str
-        Of `VIEW_NAMES`; default lateral, posterior, oblique.
+        Of `VIEW_NAMES`; default lateral, posterior (not for bone, of which the left half is cut away), oblique.
 
     Raises
     ------
@@ -149,14 +149,19 @@ def _known_case(run: RunFolder, arm: str, direction: str) -> None:
     if (arm, direction) in run.cases():
         return
     if arm not in run.arms:
-        raise UsageError(f"{run.path}: no arm {arm!r}; there are: {', '.join(run.arms)}")
+        raise UsageError(
+            f"{run.path}: no arm {arm!r}; there are: {', '.join(run.arms)}{suggestion(arm, run.arms)}",
+        )
     here = [d for a, d in run.cases() if a == arm]
-    raise UsageError(f"{run.path}: no field of {label(arm)} in {direction!r}; there are: {', '.join(here) or 'none'}")
+    raise UsageError(
+        f"{run.path}: no field of {label(arm)} in {direction!r}; there are: {', '.join(here) or 'none'}"
+        f"{suggestion(direction, here)}"
+    )
 
 
 def _surface(field: str) -> Literal["implants", "bone"]:
     if field not in FIELDS:
-        raise UsageError(f"unknown field {field!r}; known: {', '.join(FIELDS)}")
+        raise UsageError(f"unknown field {field!r}; known: {', '.join(FIELDS)}{suggestion(field, FIELDS)}")
     return "bone" if field == "bone_von_mises" else "implants"
 
 

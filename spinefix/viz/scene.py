@@ -204,7 +204,7 @@ def layers(grid: Any, factor: float, surface: Surface) -> Iterator[Layer]:
     if (part == IMPLANT_SOLID).any():
         yield Layer(_skin(_deformed(grid.extract_cells(part == IMPLANT_SOLID), factor)), metal, opacity)
     if (part == IMPLANT_BEAM).any():
-        yield Layer(tubes(grid.extract_cells(part == IMPLANT_BEAM), factor), metal, opacity)
+        yield Layer(bars(grid.extract_cells(part == IMPLANT_BEAM), factor), metal, opacity)
 
 
 def _translucent_bone(grid: Any, part: NDArray[np.int_], factor: float) -> Iterator[Layer]:
@@ -259,13 +259,13 @@ def _faces(skin: Any, chosen: NDArray[np.bool_]) -> Any:
     return skin.extract_cells(chosen).extract_surface(algorithm=_FACETED)
 
 
-def tubes(beams: Any, factor: float) -> Any:
-    """Beams at their real radius; each cell is a tube of its own, so that it keeps its own stress.
+def bars(beams: Any, factor: float) -> Any:
+    """Beams at their real thickness, round or flat; each cell is a piece of its own, so that it keeps its own stress.
 
     Parameters
     ----------
     beams : pyvista.UnstructuredGrid
-        Lines with cell data ``radius`` [mm].
+        Lines with cell data ``radius`` (half the thickness) and, where there are plates, ``half_width`` (vectors) [mm].
     """
     beams = _deformed(beams, factor)
     conn = np.asarray(beams.cells).reshape(-1, 3)[:, 1:]
@@ -273,9 +273,30 @@ def tubes(beams: Any, factor: float) -> Any:
     at_end = (joints[conn] == 1).any(axis=1)  # caps inside a bent rod would poke through its side
     radius = np.asarray(beams["radius"], float) if "radius" in beams.cell_data else np.ones(len(conn))
     stress = np.asarray(beams["von_mises"], float)
+    width = np.asarray(beams["half_width"], float) if "half_width" in beams.cell_data else np.zeros((len(conn), 3))
+    flat = width.any(axis=1)
     points = np.asarray(beams.points)
-    pieces = [_tubes(points, conn[m], radius[m], stress[m], m is at_end) for m in (at_end, ~at_end) if m.any()]
-    return pieces[0] if len(pieces) == 1 else pieces[0].append_polydata(pieces[1])
+    chosen = [m for m in (at_end & ~flat, ~at_end & ~flat) if m.any()]
+    pieces = [_tubes(points, conn[m], radius[m], stress[m], bool(at_end[m].all())) for m in chosen]
+    if flat.any():
+        pieces.append(_boxes(points[conn[flat]], width[flat], radius[flat], stress[flat]))
+    return pieces[0].append_polydata(*pieces[1:]) if len(pieces) > 1 else pieces[0]
+
+
+def _boxes(ends: F64, width: F64, thickness: F64, stress: F64) -> Any:
+    """Flat bars (n) from end to end (n, 2, 3), of half `width` (n, 3) and half `thickness` (n,)."""
+    axis = ends[:, 1] - ends[:, 0]
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    across = width - np.einsum("ni,ni->n", width, axis)[:, None] * axis
+    out = np.cross(across, axis)
+    out *= (thickness / np.linalg.norm(out, axis=1))[:, None]
+    corners = np.stack([ends[:, e] + s * across + t * out for e in (0, 1) for s in (-1, 1) for t in (-1, 1)], axis=1)
+    faces = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
+    quads = corners[:, faces].reshape(-1, 3)  # corners of its own for each face keep the edges sharp
+    numbers = np.arange(len(quads)).reshape(-1, 4)
+    boxes = pv.PolyData(quads, faces=np.column_stack([np.full(len(numbers), 4), numbers]).ravel())
+    boxes.cell_data["von_mises"] = np.repeat(stress, len(faces))
+    return boxes
 
 
 def _tubes(points: F64, conn: NDArray[np.int_], radius: F64, stress: F64, capped: bool) -> Any:

@@ -20,6 +20,7 @@ from spinefix.viz.folder import RunFolder
 INCH_PER_PIXEL = 1.0 / 170.0
 LEGEND: dict[str, tuple[str, float]] = {
     "bone": (style.BONE, 0.8),
+    "test blocks": (style.BONE, 0.8),
     "disc": (style.DISC, 0.6),
     "lesion, weakened": (style.LESION_LYTIC, 0.8),
     "lesion, stiffened": (style.LESION_BLASTIC, 0.8),
@@ -44,7 +45,8 @@ def draw_case(
 ) -> None:
     """Write a picture of one arm under one load, seen from several sides."""
     grid = scene.read_grid(run, arm, direction)
-    sights = [scene.VIEWS[v] for v in views or ("lateral", "posterior", "oblique")]
+    usual = ("lateral", "posterior", "oblique") if surface == "implants" else ("lateral", "oblique")  # show the cut
+    sights = [scene.VIEWS[v] for v in views or usual]
     row = scene.panels(grid, scales, sights, surface=surface, height=height)
     peak = peak_note(grid, surface)
     title = ", ".join(filter(None, [style.label(arm), style.label(direction), _load(run, direction), peak]))
@@ -56,7 +58,7 @@ def draw_case(
         scales,
         surface,
         level_marks(run.regions(arm), grid),
-        shown_parts(grid, surface),
+        shown_parts(grid, surface, hard_tissue(run.regions(arm))),
     )
     _save(sheet, target)
 
@@ -85,7 +87,7 @@ def draw_comparison(
         columns.append(scene.panels(grid, scales, sights, surface=surface, height=height))
         notes.append(peak_note(grid, surface))
         marks = {**level_marks(run.regions(arm), grid), **marks}
-        parts += [p for p in shown_parts(grid, surface) if p not in parts]
+        parts += [p for p in shown_parts(grid, surface, hard_tissue(run.regions(arm))) if p not in parts]
     if not columns:
         scene.read_grid(run, run.arms[0], direction)  # says which fields there are
     rows = [list(row) for row in zip(*columns, strict=True)]
@@ -102,13 +104,18 @@ def peak_note(grid: Any, surface: scene.Surface) -> str:
     return f"max {_rounded(float(np.nanmax(von_mises[chosen])))} MPa"
 
 
-def shown_parts(grid: Any, surface: scene.Surface) -> list[str]:
+def hard_tissue(regions: Mapping[int, str]) -> str:
+    """What stands in the place of bone."""
+    return "test blocks" if any(name.endswith(".block") for name in regions.values()) else "bone"
+
+
+def shown_parts(grid: Any, surface: scene.Surface, hard: str = "bone") -> list[str]:
     """What of one case needs a word in the legend: everything that is not coloured by stress."""
     part = np.asarray(grid["part"])
     scale = np.asarray(grid["scale"]) if "scale" in grid.cell_data else np.ones(len(part))
     tissue, implants = part <= scene.DISC, part >= scene.IMPLANT_SOLID
     found = {
-        "bone": surface == "implants" and (part == scene.BONE).any(),
+        hard: surface == "implants" and (part == scene.BONE).any(),
         "disc": (part == scene.DISC).any(),
         "lesion, weakened": surface == "implants" and (tissue & (scale < scene.LYTIC_BELOW)).any(),
         "lesion, stiffened": surface == "implants" and (tissue & (scale > scene.BLASTIC_ABOVE)).any(),
@@ -235,7 +242,7 @@ def _colour_bar(
 
 def _legend(figure: Figure, width: float, height: float, scales: scene.Scales, parts: Sequence[str]) -> None:
     patches = [Patch(facecolor=LEGEND[p][0], alpha=LEGEND[p][1], label=p) for p in LEGEND if p in parts]
-    figure.legend(
+    legend = figure.legend(
         handles=patches,
         loc="lower left",
         bbox_to_anchor=(MARGIN["left"] / width, 0.06 / height),
@@ -246,7 +253,9 @@ def _legend(figure: Figure, width: float, height: float, scales: scene.Scales, p
         handlelength=1.2,
     )
     note = f"deformation × {scales.deformation:g}; colours end at the 99th percentile over all arms and directions"
-    figure.text(1.0 - 0.2 / width, 0.1 / height, note, fontsize=8, ha="right", va="bottom", color="#5A6068")
+    text = figure.text(1.0 - 0.2 / width, 0.1 / height, note, fontsize=8, ha="right", va="bottom", color="#5A6068")
+    if legend.get_window_extent().x1 > text.get_window_extent().x0:  # a narrow sheet: one above the other
+        text.set_y(0.27 / height)
 
 
 def _save(figure: Figure, target: Path) -> None:

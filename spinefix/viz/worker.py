@@ -157,7 +157,11 @@ def main(arguments: Sequence[str]) -> int:
         error = ""
         try:
             _draw(run, scales, job)
-        except (SpinefixError, ValueError, KeyError, OSError, RuntimeError) as problem:
+        except SpinefixError as problem:
+            error = str(problem)
+        except OSError as problem:
+            error = problem.strerror or str(problem)
+        except (ValueError, KeyError, RuntimeError) as problem:
             error = f"{type(problem).__name__}: {problem}"
         sys.stdout.write(json.dumps({"target": job.target, "error": error}) + "\n")
         sys.stdout.flush()

@@ -1,6 +1,7 @@
 """Commands, messages and exit codes, as a person at a terminal meets them."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -61,6 +62,7 @@ def test_version(capsys):
         (["validate", "none.yaml"], "none.yaml: No such file"),
         (["compare", "none"], "does not exist"),
         (["run", "scenario.yaml", "--threads", "0"], "--threads"),
+        (["view", ".", "--screenshot", "picture"], "picture: pictures are PNG"),
     ],
 )
 def test_wrong_requests_exit_with_2(capsys, tmp_path, monkeypatch, arguments, words):
@@ -153,15 +155,35 @@ def test_init_makes_a_legal_name_of_any_file_name(stem):
 
 
 @pytest.mark.parametrize("file", SCENARIOS, ids=lambda f: f.stem)
-def test_scenarios_are_valid_named_after_their_file_and_plausible(capsys, file):
+def test_scenarios_are_named_after_their_file_and_can_be_built_without_a_warning(capsys, file):
     study = load_study(file)
     assert study.name == file.stem and study.title
-    code, out, err = run(capsys, "validate", file, "--no-build")
-    assert code == 0 and err == "" and "fine" in out
+    code, out, err = run(capsys, "validate", file, "--resolution", "coarse")
+    assert code == 0 and err == "" and "fine" in out and "Implants as built" in out
 
 
 def test_the_four_scenarios_are_there():
     assert {f.stem for f in SCENARIOS} >= {"l3_lytic", "two_level_l2_l3", "multiple_metastases", "astm_f1717"}
+
+
+HALF_A_RUN = (
+    "arm,direction,moment_Nm,rom_deg,stiffness_Nm_per_deg,stiffness_ratio_to_intact,converged\n"
+    "intact,flexion,7.5,12,0.6,,true\n"
+)
+
+
+def test_tables_of_a_run_that_was_stopped_say_so(capsys, tmp_path):
+    (tmp_path / "comparison.csv").write_text(HALF_A_RUN)
+    code, out, err = run(capsys, "compare", tmp_path)
+    assert code == 0 and "12.0" in out and "was stopped" in err
+
+
+def test_a_terminal_without_unicode_gets_question_marks(tmp_path):
+    (tmp_path / "comparison.csv").write_text(HALF_A_RUN)
+    command = [sys.executable, "-m", "spinefix", "compare", str(tmp_path)]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=ascii_only, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Range of motion [?] at 7.5 N?m" in done.stdout, done.stderr
 
 
 def test_run_refuses_a_folder_that_is_not_a_run(capsys, tmp_path):
@@ -223,6 +245,17 @@ def test_an_arm_that_cannot_be_built_is_told_with_its_place_and_the_others_are_s
     assert "got upper" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_what_could_not_be_drawn_is_in_manifest_and_report(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("spinefix.viz.render_figures", lambda folder: ["no driver here: install one"])
+    out = tmp_path / "bench"
+    scenario = ROOT / "scenarios" / "astm_f1717.yaml"
+    code, _, err = run(capsys, "run", scenario, "--out", out, "--set", "outputs.vtu=false")
+    assert code == 0 and "warning: no driver here: install one" in err
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert "no driver here: install one" in manifest["warnings"] and manifest["seconds"]["pictures"] >= 0.0
+    assert "no driver here: install one" in (out / "report.html").read_text()
+
+
 def test_run_of_the_bench_test(capsys, tmp_path):
     """The whole way, on the smallest model there is: solve, tables, report."""
     out = tmp_path / "bench"
@@ -233,6 +266,9 @@ def test_run_of_the_bench_test(capsys, tmp_path):
         p.name for p in out.iterdir()
     }
     assert "axial stiffness" in text
+    seconds = json.loads((out / "manifest.json").read_text())["seconds"]
+    assert seconds["report"] > 0.0 and "pictures" not in seconds
+    assert seconds["total"] > seconds["report"] + seconds["segment"]
     rows = [line.split(",") for line in (out / "metrics.csv").read_text().splitlines()]
     stiffness = {row[0]: float(row[5]) for row in rows if row[3] == "axial_stiffness"}
     # Rigid blocks give 37.3, 47.8, 55.4, 61.1 and 55.0 N/mm in closed form; polyethylene can only be softer.

@@ -128,6 +128,30 @@ def test_crosslink_joins_both_rods_where_asked(segment):
     assert middle == nodes_of(mesh, "implant.screw.L3.left")[0], "midway of L2 to L4 is the head at L3"
 
 
+def test_a_single_screw_can_be_left_out_and_the_rod_passes_by(segment):
+    screws = {"levels": ["L2", "L3", "L4"], "leave_out": ["L3.left"]}
+    links = [{"between": ["L2", "L4"]}]
+    out = build({**POSTERIOR, "screws": screws, "crosslinks": links}, segment)
+    mesh = out.mesh
+    found = {name.removeprefix("implant.screw.") for name in mesh.cells if name.count(".") == 3 and ".screw." in name}
+    assert found == {"L2.left", "L4.left", "L2.right", "L3.right", "L4.right"}
+    whole = build({**POSTERIOR, "screws": {"levels": ["L2", "L3", "L4"]}}, segment)
+    assert out.measures["rod.right.length_mm"] == whole.measures["rod.right.length_mm"]
+    assert out.measures["rod.left.length_mm"] < whole.measures["rod.left.length_mm"], "straight past L3"
+    ends = nodes_of(mesh, "implant.crosslink.1")
+    assert ends[-1] == nodes_of(mesh, "implant.screw.L3.right")[0] and ends[0] in nodes_of(mesh, "implant.rod.left")
+    for wrong, message, key in (
+        (["L5.left"], r"L5.left is none of the screws \(L2.left, L2.right, L3.left", ("screws", "leave_out", 0)),
+        (["L2.left", "L3"], "L3 is none of the screws", ("screws", "leave_out", 1)),
+        (["L2.left", "L3.left"], "the left one keeps L4", ("screws", "leave_out")),
+    ):
+        with pytest.raises(UsageError, match=message) as error:
+            build({**POSTERIOR, "screws": {**screws, "leave_out": wrong}}, segment)
+        assert error.value.key == key
+    with pytest.raises(UsageError, match="L3 has no screw"):
+        build({**POSTERIOR, "screws": screws, "crosslinks": [{"between": ["L2", "L3"]}]}, segment)
+
+
 def test_screw_problems_are_told_with_numbers(segment):
     with pytest.raises(UsageError, match=r"breaks out of L2, whose far wall is 5\d\.\d mm"):
         build({**POSTERIOR, "screws": {"levels": ["L2", "L4"], "length_mm": 70}}, segment)
@@ -235,9 +259,19 @@ def test_anterior_device_stands_off_the_bone_and_joins_its_screws(kind, side, se
 
 
 def test_screws_that_meet_in_a_body_are_told(segment):
-    wide = {"kind": "plate", "screws": {"spacing_mm": 4.0}}
-    out = build({**ANTERIOR, "plate": wide}, segment)
-    assert any("overlap by 2.5 mm inside L2" in w for w in out.warnings)
+    plate = {"kind": "plate", "screws": {"spacing_mm": 5.0}}
+    out = build({**ANTERIOR, "plate": plate}, segment)
+    assert any("overlap by 1.5 mm inside L2" in w for w in out.warnings)
+
+
+def test_two_screws_in_the_same_place_are_a_mistake(segment):
+    plate = {"kind": "plate", "screws": {"spacing_mm": 4.0}}
+    with pytest.raises(UsageError, match=r"overlap by 2\.5 mm inside L2, core in core") as error:
+        build({**ANTERIOR, "plate": plate}, segment)
+    assert error.value.key == ("plate", "screws")
+    with pytest.raises(UsageError, match=r"screw.L2.right and screw.L2.left overlap by .* inside L2") as error:
+        build({**POSTERIOR, "screws": {"levels": ["L2", "L4"], "convergence_deg": 20}}, segment)
+    assert error.value.key == ("screws",)
 
 
 def test_defaults_are_the_sizes_of_the_library():

@@ -5,6 +5,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from spinefix.anatomy.builder import build_segment
+from spinefix.errors import UsageError
 from spinefix.implants import CONSTRUCTS, Construct
 from spinefix.mesh import quality
 from spinefix.mesh.locate import locate, project
@@ -52,3 +53,21 @@ def test_prosthesis_seats_on_both_endplates(resect, kind, lumbar):
     assert inside.found.mean() < 0.3, "only end faces touch what is left"
     device = out.mesh.points[out.mesh.cell_nodes(out.mesh.select("implant.plate"))]
     assert not locate(lumbar.mesh, keep, device).found.any(), "plate and rods stay outside the bone"
+
+
+@pytest.mark.parametrize("side", ["left", "anterior"])
+def test_body_screws_end_inside_the_body(side, lumbar):
+    """From the front the line of a screw goes on through the canal into the arch: that is no bone for it."""
+    plate = {"kind": "plate", "side": side}
+    out = build({"kind": "anterior", "resect": ["L3"], "plate": plate}, lumbar)
+    assert not out.warnings
+    mesh = out.mesh
+    for level in ("L2", "L4"):
+        for n in (1, 2):
+            name = f"body_screw.{level}.{n}"
+            shaft = mesh.blocks[-1].conn[mesh.cells[f"implant.{name}.shaft"] - mesh.offsets[-2]]
+            points = mesh.points[shaft[1:]].mean(axis=1)
+            assert locate(lumbar.mesh, lumbar.mesh.select(f"{level}.body", f"{level}.endplate"), points).found.all()
+            assert out.measures[f"{name}.depth_fraction_1"] <= 0.85
+    with pytest.raises(UsageError, match=r"length 60 mm breaks out of L2.body, whose far wall is \d\d\.\d mm"):
+        build({"kind": "anterior", "resect": ["L3"], "plate": {**plate, "screws": {"length_mm": 60}}}, lumbar)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy.spatial import cKDTree
 
 from spinefix.anatomy.builder import build_segment
 from spinefix.anatomy.segment import Segment
@@ -123,6 +124,17 @@ def test_mirrored_lesions_give_mirrored_fields(segment: Segment) -> None:
     moments = [lo @ centroid / lo.sum() for lo in lost]
     assert moments[0] * [1, -1, 1] == pytest.approx(moments[1], abs=0.02)
     assert moments[1][1] > 5.0
+
+
+@pytest.mark.parametrize("volume_pct", [20.0, 40.0, 50.0])
+def test_a_lesion_in_the_middle_is_symmetric(segment: Segment, volume_pct: float) -> None:
+    """Samples left and right of the midplane are equally far from the centre but for round-off."""
+    lesion = EllipsoidalLesion(level="L3", volume_pct=volume_pct, pedicle="both")
+    scale = lesion_scale(segment, [lesion], MODULI).scale.mean(axis=1)
+    centre = segment.mesh.points[segment.mesh.blocks[0].conn].mean(axis=1)
+    _, partner = cKDTree(centre).query(centre * [1.0, -1.0, 1.0])
+    assert (scale != 1.0).any()
+    assert scale == pytest.approx(scale[partner], rel=1e-12)
 
 
 def test_pedicle_is_filled_from_the_body_backwards(segment: Segment) -> None:

@@ -87,6 +87,18 @@ def test_an_arm_without_a_solution_shows_no_number(run_folder):
     assert "Without a solution" in write_report(run_folder).read_text()
 
 
+def test_rotations_that_are_no_small_strain_are_told(run_folder):
+    assert not any("small strain" in t.note for t in all_tables(read_run(run_folder)))
+    edit_rows(run_folder, lambda row: row.update(rom_deg="40") if row["arm"] == "anterior" else None)
+    ratio, rom, *_ = all_tables(read_run(run_folder))
+    for note in (ratio.note, rom.note):
+        assert "anterior: turned by more than 30°, beyond small strain" in note
+    manifest = json.loads((run_folder / "manifest.json").read_text())
+    manifest["arms"].setdefault("anterior", {})["solver"] = {"analysis": "nonlinear"}
+    (run_folder / "manifest.json").write_text(json.dumps(manifest))
+    assert not any("small strain" in t.note for t in all_tables(read_run(run_folder)))
+
+
 def test_differences_within_the_mesh_error_are_no_order(run_folder):
     assert ranking(read_run(run_folder))[0][1] == "posterior 5.00 > anterior 3.33 > intact 1.00"
     edit_rows(run_folder, lambda row: row.update(mesh_error_pct="30"))

@@ -50,7 +50,20 @@ def test_a_good_file_loads():
         ("diameter_mm: 6.5", 'diameter_mm: "6.5"', "case.yaml:11:20: arms.screws.screws.diameter_mm: should be"),
         ("diameter_mm: 6.5", "diameter_mm: 06:50", "case.yaml:11:20: arms.screws.screws.diameter_mm: should be"),
         ("kind: posterior", "kind: posteror", "case.yaml:8:11: arms.screws.kind: 'posteror' is not known"),
-        ("    kind: posterior\n", "", "case.yaml:7:3: arms.screws: required key 'kind' is missing"),
+        ("    kind: posterior\n", "",
+         "case.yaml:7:3: arms.screws: required key 'kind' is missing (allowed: intact, untreated, posterior, "),
+        ("schema_version: 1\n", "", "case.yaml:1:1: required key 'schema_version' is missing (allowed: 1)"),
+        ("diameter_mm: 6.5", "diameter_mm:",
+         "case.yaml:11:7: arms.screws.screws.diameter_mm: should be a valid number (given: nothing)"),
+        ("levels: [L2, L4]", "levels: L2",
+         "case.yaml:10:15: arms.screws.screws.levels: should be a list (given: 'L2'); write [L2]"),
+        ("[L1, L2, L3, L4, L5]", "[L3]", "case.yaml:3:32: segment.levels: needs at least 2 items, has 1"),
+        ("volume_pct: 5e1", "volume_pct: 5e1, centre_pct: [1, 2]",
+         "case.yaml:5:46: lesions[0].centre_pct: item 3 is missing"),
+        ("volume_pct: 5e1", "volume_pct: 5e1, centre_pct: [1, 2, 3, 4]",
+         "case.yaml:5:46: lesions[0].centre_pct: needs at most 3 items, has 4"),
+        ("  - {kind: pure_moment, moment_Nm: 7.5}", "  - flexion",
+         "case.yaml:13:5: loads[0]: should be a mapping of keys (given: 'flexion')"),
         ("levels: [L2, L4]", "levels: [L2, L6]", "case.yaml:10:20: arms.screws.screws.levels[1]: 'L6' is not a level"),
         ("volume_pct: 5e1", "volume: 50", "case.yaml:5:5: lesions[0]: required key 'volume_pct' is missing"),
         ("moment_Nm: 7.5", "moment_Nm: -1", "case.yaml:13:36: loads[0].moment_Nm: should be greater than or equal"),
@@ -109,7 +122,7 @@ def test_broken_yaml_is_a_finding_too(text, expected):
         ("name: " + "9" * 5000, "case.yaml:1:7: Exceeds the limit"),
         ("name: a\n---\nname: b\n", "case.yaml:2:1: expected a single document in the stream, but found another"),
         ("name: " + "{a: " * 1500 + "1" + "}" * 1500, "case.yaml: nested too deeply"),
-        ("arms: &a {x: *a}\n", "case.yaml:1:7: arms.x: "),
+        ("arms: &a {x: *a}\n", "case.yaml:1:11: arms.x: "),
         ("a: &a [1,1,1,1]\n" + "".join(f"b{i}: &b{i} [{', '.join(4 * [f'*b{i - 1}' if i else '*a'])}]\n"
          for i in range(20)), "case.yaml:1:1: aliases (*) make more than 100000 values"),
         ("<<: {nme: a}\nname: a\n", "case.yaml:1:1: nme: unknown key 'nme'"),
@@ -200,6 +213,7 @@ def test_set_replaces_adds_and_wins_over_the_file():
             "--set arms.screws.screws.levels[1]=L9: arms.screws.screws.levels[1]:",
         ),
         ("lesions[4].volume_pct=3", "--set lesions[4].volume_pct=3: lesions has no item 4"),
+        ("lesion.volume_pct=3", "--set lesion.volume_pct=3: lesion: unknown key 'lesion'"),
         ("name.first=a", "--set name.first=a: name has no item 'first'"),
         ("novalue", "--set novalue: expected key.path=value"),
         ("a[=1", "--set a[=1: expected key.path=value"),
@@ -213,6 +227,10 @@ def test_set_has_the_same_errors(override, expected):
 def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         load_study(tmp_path / "none.yaml")
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes("name: a\ntitle: m\u00e9tastase\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"latin.yaml:2: not UTF-8 text \(byte 0xe9\)"):
+        load_study(latin)
     (tmp_path / "latin.yaml").write_bytes("name: \xe9".encode("latin-1"))
     with pytest.raises(UsageError, match="not UTF-8"):
         load_study(tmp_path / "latin.yaml")

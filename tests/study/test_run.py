@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spinefix.errors import ScenarioError
 from spinefix.results import table
 from spinefix.results.table import COMPARISON_COLUMNS
+from spinefix.scenario.build import build_arm, build_specimen
 from spinefix.scenario.loader import load_study
 from spinefix.scenario.schema import Study
+from spinefix.study.fields import half_widths
 from spinefix.study.mesh_error import add_mesh_error
 from spinefix.study.run import run_study
 
@@ -92,12 +95,32 @@ def test_symmetric_arms_do_not_turn_aside_in_flexion(folder: Path) -> None:
         assert turn["x"] + turn["z"] < 1e-6 * turn["y"]
 
 
+def test_the_mirror_check_looks_at_every_symmetric_arm(folder: Path) -> None:
+    arms = json.loads((folder / "manifest.json").read_text())["arms"]
+    looked_at = [name for name, arm in arms.items() if "left_right_symmetry" in [c["name"] for c in arm["checks"]]]
+    assert looked_at == ["intact", "untreated", "posterior", "posterior_prosthesis"]  # a plate lies on one side
+
+
 def test_screws_of_both_sides_meet_the_same_bone(folder: Path) -> None:
     arms = json.loads((folder / "manifest.json").read_text())["arms"]
     measures = arms["posterior"]["measures"]
     for name, left in measures.items():
         if ".left." in name:
             assert left == pytest.approx(measures[name.replace(".left.", ".right.")], rel=1e-9), name
+
+
+def test_fields_tell_the_width_of_plates() -> None:
+    plate = {"kind": "plate", "width_mm": 18, "thickness_mm": 3}
+    one = study(arms={"anterior": {"kind": "anterior", "resect": ["L3"], "plate": plate}})
+    model = build_arm(one, build_specimen(one), "anterior").model
+    width = half_widths(model)
+    bar = model.mesh.select("implant.plate.bar")
+    assert np.linalg.norm(width[bar], axis=1) == pytest.approx(9.0)
+    ends = model.mesh.points[model.mesh.blocks[-1].conn[bar - model.mesh.offsets[-2]]]
+    assert np.einsum("ni,ni->n", width[bar], ends[:, 1] - ends[:, 0]) == pytest.approx(0.0, abs=1e-9)
+    assert np.abs(width[bar][:, 0]).min() > 8.0, "on the left side, wide from back to front"
+    rest = np.setdiff1d(np.arange(model.mesh.n_cells), model.mesh.select("implant.plate"))
+    assert not width[rest].any()
 
 
 def test_shares_of_a_section_make_up_the_whole_load(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from spinefix.errors import UsageError
 from spinefix.viz import charts, comparison_figure, draw, figures, render_figures, worker
@@ -94,6 +95,15 @@ def test_unknown_names_are_refused_before_anything_is_drawn(run_folder, monkeypa
             call()
 
 
+def test_unknown_names_get_a_suggestion(run_folder):
+    with pytest.raises(UsageError, match="did you mean 'posterior'"):
+        draw(run_folder, "posteror", "flexion")
+    with pytest.raises(UsageError, match="did you mean 'axial_left'"):
+        comparison_figure(run_folder, "axial")
+    with pytest.raises(UsageError, match="did you mean 'von_mises'"):
+        draw(run_folder, "posterior", "flexion", "mises")
+
+
 def test_all_pictures_of_a_run(own_folder):
     if not probe().ok:
         pytest.skip(probe().message)
@@ -132,3 +142,39 @@ def test_sides_of_the_views():
     assert sides["posterior"] == ("left", "right")
     assert sides["anterior"] == ("right", "left")
     assert sides["oblique"] == ("", "")
+
+
+def test_plates_are_flat_and_rods_are_round():
+    """A plate of 20 x 4 mm along z, its width along x, bent out by a displacement, and a rod of 6 mm."""
+    scene = pytest.importorskip("spinefix.viz.scene")
+    points = np.array([[0, 0, 0], [0, 0, 30], [50, 0, 0], [50, 0, 30]], float)
+    grid = scene.pv.UnstructuredGrid(np.array([2, 0, 1, 2, 2, 3]), np.array([3, 3]), points)
+    grid.cell_data["radius"] = np.array([2.0, 3.0])
+    grid.cell_data["half_width"] = np.array([[10.0, 0, 0], [0, 0, 0]])
+    grid.cell_data["von_mises"] = np.array([80.0, 40.0])
+    grid.point_data["displacement"] = np.zeros((4, 3))
+    drawn = scene.bars(grid, 1.0)
+    plate = drawn.extract_cells(np.asarray(drawn["von_mises"]) == 80.0)
+    rod = drawn.extract_cells(np.asarray(drawn["von_mises"]) == 40.0)
+    assert plate.bounds == pytest.approx((-10, 10, -2, 2, 0, 30))
+    assert rod.bounds == pytest.approx((47, 53, -3, 3, 0, 30), abs=0.05)
+    grid.point_data["displacement"] = np.array([[0, 0, 0], [0, 30.0, 0], [0, 0, 0], [0, 0, 0]])
+    drawn = scene.bars(grid, 1.0)
+    plate = drawn.extract_cells(np.asarray(drawn["von_mises"]) == 80.0)
+    assert plate.bounds[2:] == pytest.approx((-(2.0**0.5), 30 + 2.0**0.5, -(2.0**0.5), 30 + 2.0**0.5))
+
+
+def test_words_of_a_narrow_sheet_do_not_overlap():
+    """The legend and the note on the deformation stand beside each other only where there is room."""
+    scene = pytest.importorskip("spinefix.viz.scene")
+    from matplotlib.figure import Figure
+
+    from spinefix.viz import sheet
+
+    scales = scene.Scales(1.0, 100.0, 10.0, np.zeros((2, 3)))
+    for width in (6.5, 14.0):
+        figure = Figure(figsize=(width, 5.0))
+        FigureCanvasAgg(figure)
+        sheet._legend(figure, width, 5.0, scales, ["bone", "disc", "lesion, weakened", "lesion, stiffened"])
+        legend, note = figure.legends[0].get_window_extent(), figure.texts[0].get_window_extent()
+        assert not legend.overlaps(note), width
