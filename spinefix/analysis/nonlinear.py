@@ -475,6 +475,10 @@ def _group(model: Model, kind: str, conn: I32, cells: I32, law: str, formulation
     return FiniteGroup(kind, formulation, cells, conn, found, params, kernel_array(inverse, np.int32), axes, scale)
 
 
+FADE = 0.5
+"""Cartilage fades over half of half a facet beyond the border of its surface. A choice: a sharp border would let points
+that slide over it lose their force at once, and there may be no equilibrium there."""
+
 LAYERS = "facet_joints"
 """Name of the contact of all layers that can only be pressed."""
 
@@ -489,7 +493,7 @@ def _layers(model: Model, joints: Sequence[SurfaceSprings]) -> list[Contact]:
     slave, master = (np.concatenate([getattr(s, side) for s in joints]) for side in ("facets", "onto"))
     surf = surfaces(model.mesh, slave, master, per_side=2)
     press = np.concatenate([np.full(len(s.facets), s.press) for s in joints])[surf.facet]
-    smooth = Interface(stiffness=1.0, reach=float(links.MAX_GAP / surf.size.min()))
+    smooth = Interface(stiffness=1.0, reach=float(links.MAX_GAP / surf.size.min()), fade=FADE)
     item = Contact(LAYERS, surf, press * surf.size, smooth, augmented=False)
     return [item.fitted(links.MAX_GAP)]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from spinefix.fem.cables import Cables
 from spinefix.fem.contact import Contact
 from spinefix.fem.couplings_finite import best_fit_motion
 from spinefix.fem.finite import FiniteGroup
-from spinefix.fem.items import Item, State, Terms
+from spinefix.fem.items import Configuration, Item, State, Terms
 from spinefix.fem.links import EmbeddedLinks, SurfaceLinks
 from spinefix.fem.links_finite import CorotatedLinks
 from spinefix.fem.pattern import BlockPattern
@@ -245,6 +246,8 @@ class NonlinearResponse:
     factors : tuple of float
         Parts of the load (of the second step, where there are two) at which the motion is kept; the last is 1.
     control : newton.Control
+    guesses : mapping, name -> pseudo-time -> Configuration
+        Where cases may lead, see `spinefix.fem.newton.solve`.
     """
 
     finite = True
@@ -255,8 +258,10 @@ class NonlinearResponse:
         cases: Mapping[str, LoadCase],
         factors: tuple[float, ...] = (1.0,),
         control: newton.Control | None = None,
+        guesses: Mapping[str, Mapping[float, Configuration]] = MappingProxyType({}),
     ) -> None:
         self.structure, self.cases, self.factors, self.control = structure, cases, factors, control
+        self.guesses = guesses
         self.model = structure.model
         self.solutions: dict[str, NonlinearSolution] = {}
         self._preloads: dict[float, newton.Increment] = {}
@@ -283,10 +288,19 @@ class NonlinearResponse:
             if load.follower and (load.forces or load.moments):
                 first = Step("preload", LoadCase("preload", follower=load.follower))
                 if load.follower not in self._preloads:
-                    self._preloads[load.follower] = self.structure.solve([first], self.control).increments[-1]
+                    guesses = {t: x for t, x in self.guesses.get(case, {}).items() if t <= 1.0}
+                    found = self.structure.solve([first], self.control, guesses=guesses)
+                    self._preloads[load.follower] = found.increments[-1]
                 steps, start = [first, *steps], self._preloads[load.follower]
-            self.solutions[case] = self.structure.solve(steps, self.control, start=start)
+            guesses = {t: x for t, x in self.guesses.get(case, {}).items() if start is None or t > start.time}
+            self.solutions[case] = self.structure.solve(steps, self.control, start=start, guesses=guesses)
         return self.solutions[case]
+
+    def places(self, case: str) -> dict[float, Configuration]:
+        """Return where a solved case has led, by pseudo-time, its preload included."""
+        start = self._neutral(case)
+        found = self.solutions[case].increments if case in self.solutions else ()
+        return {i.time: i.x for i in (*(() if start is None else (start,)), *found)}
 
     def knows(self, case: str) -> bool:
         """See `Response`."""

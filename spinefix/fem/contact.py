@@ -59,6 +59,9 @@ class Interface:
         Tangential stiffness over the normal one while a point sticks.
     reach : float [1]
         Points farther from, or deeper in, the master surface than this times their size do not see it.
+    fade : float [1]
+        Beyond its border the master surface goes on and fades to nothing over this part of half a facet, so that points
+        that slide off lose their pressure gradually; 0 for a sharp border.
     penetration : float [1]
         Tolerance of `settle`: mean penetration of the points of a slave facet over their size. (Single points of
         meshes that do not match keep some more; `Report` tells how much.)
@@ -69,6 +72,7 @@ class Interface:
     stiffness: float = 10.0
     sticking: float = 0.5
     reach: float = 2.0
+    fade: float = 0.0
     penetration: float = 1e-3
 
     def __post_init__(self) -> None:
@@ -193,13 +197,14 @@ class Contact:
         pairs, pressure = every.take(touching), pressure[touching]
         area = self.surfaces.area[pairs.point]
         gradient = pairs.gradient()
-        np.add.at(out.internal, pairs.nodes, -(area * pressure)[:, None, None] * gradient)
+        np.add.at(out.internal, pairs.nodes, -(area * pairs.share * pressure)[:, None, None] * gradient)
         blocks = None
         if out.wants_tangent:
             flat = gradient.reshape(len(pairs), 24)
-            k = self.stiffness[pairs.point] * area
+            k = self.stiffness[pairs.point] * area * pairs.share
             blocks = k[:, None, None] * flat[:, :, None] * flat[:, None, :]
-            blocks -= (area * pressure)[:, None, None] * pairs.hessian()
+            blocks -= (area * pairs.share * pressure)[:, None, None] * pairs.hessian()
+        self._add_fading(pairs, pressure, base, out, blocks)
         feet = self._feet(every)
         states: State = (new, base, feet[:, 0])
         if self.interface.friction:
@@ -208,13 +213,27 @@ class Contact:
             out.loose.append(_scatter(pairs.nodes, blocks, 3 * len(out.internal)))
         return states
 
+    def _add_fading(self, pairs: Pairs, pressure: F64, base: F64, out: Terms, blocks: F64 | None) -> None:
+        """Add what the energy of points beyond the border loses as they move outwards."""
+        rows = np.flatnonzero(pairs.fades).astype(np.int32)
+        if not len(rows):
+            return
+        some, p = pairs.take(rows), pressure[rows]
+        area = self.surfaces.area[some.point]
+        stored = area * (p**2 - base[some.point] ** 2) / (2.0 * self.stiffness[some.point])
+        slope = some.share_gradient()
+        np.add.at(out.internal, some.nodes, (stored[:, None] * slope).reshape(-1, 8, 3))
+        if blocks is not None:
+            mixed = (area * p)[:, None, None] * some.gradient().reshape(-1, 24)[:, :, None] * slope[:, None, :]
+            blocks[rows] += stored[:, None, None] * some.share_hessian() - mixed - mixed.transpose(0, 2, 1)
+
     def energy(self, x: Configuration, state: State) -> float:
         """Return the energy [N mm] whose derivative the pressure is; it vanishes with the penetration. No friction."""
         pairs = self._pairs(x.u, state[2])
         base = state[1]
-        total = np.zeros(len(base))
-        total[pairs.point] = self._pressure(pairs, base)[1]
-        return float(np.sum(self.surfaces.area * (total**2 - base**2) / (2.0 * self.stiffness)))
+        total, share = np.zeros(len(base)), np.ones(len(base))
+        total[pairs.point], share[pairs.point] = self._pressure(pairs, base)[1], pairs.share
+        return float(np.sum(self.surfaces.area * share * (total**2 - base**2) / (2.0 * self.stiffness)))
 
     def report(self, x: Configuration, state: State) -> Report:
         """Return pressures, gaps and resultants of an accepted increment (its configuration and state)."""
@@ -230,6 +249,7 @@ class Contact:
             traction[pairs.point] += pull
             limit = self.interface.friction * pressure[pairs.point]
             slipping[pairs.point] = pressed & (np.linalg.norm(pull, axis=1) >= limit * (1.0 - 1e-6))
+        traction[pairs.point] *= pairs.share[:, None]
         position, _ = surf.place(surf.points + x.u)
         force = surf.area[:, None] * traction
         deep = np.where(pressure > 0.0, np.maximum(-gap, 0.0), 0.0)
@@ -257,7 +277,7 @@ class Contact:
 
     def _pairs(self, u: F64, facet: F64 | None = None) -> Pairs:
         known = None if facet is None else facet.astype(np.int32)
-        return find_pairs(self.surfaces, u, self.interface.reach * self.surfaces.size, known)
+        return find_pairs(self.surfaces, u, self.interface.reach * self.surfaces.size, known, self.interface.fade)
 
     def _gap(self, pairs: Pairs) -> F64:
         """Gap [mm] that counts."""
@@ -301,7 +321,7 @@ class Contact:
         blocks: F64 | None,
     ) -> F64:
         """Add the forces of friction, its stiffness to `blocks` (p, 24, 24), and return the new anchors."""
-        area = self.surfaces.area[pairs.point]
+        area = self.surfaces.area[pairs.point] * pairs.share
         k = self.interface.sticking * self.stiffness[pairs.point]
         pull, foot = self._pull(x, anchors, pairs)
         size = np.linalg.norm(pull, axis=1)

@@ -168,6 +168,12 @@ class Pairs:
     gap : (p,) float64 [mm]
     twist : (p,) float64 [mm]
         Normal component of the mixed second derivative of the master facet.
+    share : (p,) float64 [1]
+        Part of the slave point that counts: 1, less beyond the border of a master surface that fades.
+    fading : (p, 2) float64 [1]
+        Derivatives of `share` with respect to `uv`.
+    bend : (p, 2, 2) float64 [1]
+        Second derivatives.
     """
 
     point: I32
@@ -180,6 +186,9 @@ class Pairs:
     normal: F64
     gap: F64
     twist: F64
+    share: F64
+    fading: F64
+    bend: F64
 
     def __len__(self) -> int:
         return len(self.gap)
@@ -191,6 +200,20 @@ class Pairs:
     def gradient(self) -> F64:
         """Return the derivative of the gap with respect to the nodes, (p, 8, 3)."""
         return np.asarray(self.weights[:, :, None] * self.normal[:, None, :])
+
+    @property
+    def fades(self) -> Bool:
+        """Which pairs lie beyond the border (p,)."""
+        return np.asarray(self.fading.any(axis=1) | self.bend.any(axis=(1, 2)))
+
+    def share_gradient(self) -> F64:
+        """Return the derivative of `share` with respect to the nodes, (p, 24) [1/mm]."""
+        return np.einsum("pa,pad->pd", self.fading, self.foot_gradient())
+
+    def share_hessian(self) -> F64:
+        """Return the second derivative of `share`, (p, 24, 24) [1/mm^2], but for that of the foot's coordinates."""
+        foot = self.foot_gradient()
+        return np.einsum("pad,pab,pbe->pde", foot, self.bend, foot)
 
     def foot_gradient(self) -> F64:
         """Return the derivative of `uv` with respect to the nodes, (p, 2, 24) [1/mm]."""
@@ -216,13 +239,15 @@ class Pairs:
         return np.asarray(H)
 
 
-def find_pairs(surf: Surfaces, u: F64, reach: F64, known: I32 | None = None) -> Pairs:
+def find_pairs(surf: Surfaces, u: F64, reach: F64, known: I32 | None = None, fade: float = 0.0) -> Pairs:
     """Find the feet of all slave points at displacements u (n, 3) [mm].
 
     Points farther than `reach` (q,) [mm] from the master surface, beside it, or facing the same way as it have none.
 
     Parameters
     ----------
+    fade : float [1]
+        Beyond its border the master surface goes on and fades to nothing over this part of half a facet.
     known : (q,) int32, optional
         Facets that held the feet before, -1 for none. A foot leaves its facet only when it lies beyond by a margin,
         so that feet near an edge do not jump to and fro between iterations. All other points search.
@@ -246,9 +271,9 @@ def find_pairs(surf: Surfaces, u: F64, reach: F64, known: I32 | None = None) -> 
         corners = surf.corners[facet[held]]
         uv[held] = _foot(x[corners], corners, position[held], uv[held])
     rows = np.flatnonzero(facet >= 0).astype(np.int32)
-    inside = ~(_beyond(surf.corners[facet[rows]], uv[rows], _SLACK) & surf.outer[facet[rows]]).any(axis=1)
+    inside = ~(_beyond(surf.corners[facet[rows]], uv[rows], max(fade, _SLACK)) & surf.outer[facet[rows]]).any(axis=1)
     rows = rows[inside]
-    pairs = _pairs(surf, x, position, rows, facet[rows], uv[rows])
+    pairs = _pairs(surf, x, position, rows, facet[rows], uv[rows], fade)
     facing = np.einsum("pi,pi->p", pairs.normal, area[pairs.point]) < 0.0
     return pairs.take(facing & (np.abs(pairs.gap) <= reach[pairs.point]))
 
@@ -263,7 +288,7 @@ def _near(surf: Surfaces, x: F64, position: F64, reach: F64, rows: I32) -> I32:
     return np.asarray(rows[np.isfinite(distance)])
 
 
-def _pairs(surf: Surfaces, x: F64, position: F64, point: I32, facet: I32, uv: F64) -> Pairs:
+def _pairs(surf: Surfaces, x: F64, position: F64, point: I32, facet: I32, uv: F64, fade: float) -> Pairs:
     corners = surf.corners[facet]
     N, dN = facet_functions(corners, uv)
     own = x[corners]
@@ -272,6 +297,7 @@ def _pairs(surf: Surfaces, x: F64, position: F64, point: I32, facet: I32, uv: F6
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     gap = np.einsum("pi,pi->p", normal, position[point] - np.einsum("pm,pmi->pi", N, own))
     twist = np.einsum("pi,m,pmi->p", normal, _TWIST, own) * (corners[:, 2] != corners[:, 3])
+    share, fading, bend = _faded(corners, uv, surf.outer[facet], fade)
     return Pairs(
         point=point.astype(np.int32),
         facet=facet,
@@ -283,7 +309,33 @@ def _pairs(surf: Surfaces, x: F64, position: F64, point: I32, facet: I32, uv: F6
         normal=normal,
         gap=gap,
         twist=twist,
+        share=share,
+        fading=fading,
+        bend=bend,
     )
+
+
+def _faded(corners: I32, uv: F64, outer: Bool, fade: float) -> tuple[F64, F64, F64]:
+    """Share (p,) of each foot with first (p, 2) and second derivatives (p, 2, 2).
+
+    Its factors are smooth steps from 1 at each outer edge to 0 at `fade`.
+    """
+    share, slope, bend = np.ones(len(uv)), np.zeros((len(uv), 2)), np.zeros((len(uv), 2, 2))
+    if not fade:
+        return share, slope, bend
+    beyond, ways = _distances(corners, uv)
+    t = np.where(outer, np.clip(beyond / fade, 0.0, 1.0), 0.0)
+    for edge in range(4):
+        s, way = t[:, edge], ways[:, edge]
+        step = (1.0 - s) ** 2 * (1.0 + 2.0 * s)
+        first = (-6.0 * s * (1.0 - s) / fade)[:, None] * way
+        second = np.where((0.0 < s) & (s < 1.0), (12.0 * s - 6.0) / fade**2, 0.0)
+        cross = slope[:, :, None] * first[:, None, :]
+        bend = bend * step[:, None, None] + cross + cross.transpose(0, 2, 1)
+        bend += (share * second)[:, None, None] * way[:, :, None] * way[:, None, :]
+        slope = slope * step[:, None] + share[:, None] * first
+        share = share * step
+    return share, slope, bend
 
 
 def _at_edge(corners: I32, uv: F64) -> Bool:
@@ -318,7 +370,19 @@ def _foot(own: F64, corners: I32, target: F64, uv: F64) -> F64:
 
 def _beyond(corners: I32, uv: F64, s: float) -> Bool:
     """Edges (p, 4) beyond which a foot lies by more than s, in facet coordinates."""
-    u, v = uv.T
-    quad = np.stack([v < -1.0 - s, u > 1.0 + s, v > 1.0 + s, u < -1.0 - s], axis=1)
-    tri = np.stack([v < -s, u + v > 1.0 + s, u < -s, np.zeros(len(u), bool)], axis=1)
-    return np.where((corners[:, 2] == corners[:, 3])[:, None], tri, quad)
+    return np.asarray(_distances(corners, uv)[0] > s)
+
+
+_QUAD_WAYS = np.array([[0.0, -1.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+_TRIANGLE_WAYS = np.array([[0.0, -1.0], [1.0, 1.0], [-1.0, 0.0], [0.0, 0.0]])
+
+
+def _distances(corners: I32, uv: F64) -> tuple[F64, F64]:
+    """Distances (p, 4) of a foot beyond each edge in facet coordinates, and their derivatives (p, 4, 2).
+
+    The edge of no length of a triangle is far.
+    """
+    triangle = (corners[:, 2] == corners[:, 3])[:, None]
+    ways = np.where(triangle[:, :, None], _TRIANGLE_WAYS, _QUAD_WAYS)
+    offset = np.where(triangle, [0.0, 1.0, 0.0, 9.0], 1.0)
+    return np.einsum("pea,pa->pe", ways, uv) - offset, ways

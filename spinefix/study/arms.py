@@ -14,6 +14,7 @@ from spinefix.analysis.solve import Stopwatch, solve
 from spinefix.fem.newton import Control, NotConverged
 from spinefix.results.solution import Check
 from spinefix.scenario.build import ArmModel
+from spinefix.study.nested import Trail
 
 if TYPE_CHECKING:
     from spinefix.scenario.schema import Study
@@ -39,6 +40,8 @@ class LinearArm:
     solver : dict
         For the manifest.
     seconds : dict, phase -> float [s]
+    trail : Trail or None
+        For a finer mesh.
     """
 
     def __init__(self, study: Study, arm: ArmModel) -> None:
@@ -47,15 +50,26 @@ class LinearArm:
         self.checks: Iterable[Check] = solution.checks
         self.solver: dict[str, object] = {"analysis": "linear", **solution.solver}
         self.seconds = dict(solution.seconds)
+        self.trail: Trail | None = None
 
     def follow(self, case: str) -> None:
         """Do nothing: all cases are solved."""
 
 
 class NonlinearArm:
-    """The cases of an arm, solved one by one; parameters and attributes as of `LinearArm`, totals over all cases."""
+    """The cases of an arm, solved one by one; attributes as of `LinearArm`, totals over all cases.
 
-    def __init__(self, study: Study, arm: ArmModel) -> None:
+    Parameters
+    ----------
+    study : Study
+    arm : ArmModel
+    coarse : Trail, optional
+        Of the same arm on a coarser mesh, to start from.
+    keep : bool
+        Keep a trail of what is found, for a finer mesh.
+    """
+
+    def __init__(self, study: Study, arm: ArmModel, coarse: Trail | None = None, *, keep: bool = False) -> None:
         strategy = "substructures" if study.analysis.superelements else CONTROL.strategy
         control = replace(CONTROL, linear_solver=study.solver.linear_solver, strategy=strategy)
         watch = Stopwatch()
@@ -65,7 +79,10 @@ class NonlinearArm:
         watch.lap("structure")
         self.seconds = watch.seconds
         cases = {c.name: c for c in arm.cases}
-        self.response = NonlinearResponse(structure, cases, tuple(p / 100.0 for p in study.analysis.load_pct), control)
+        guesses = coarse.onto(arm.model.mesh, structure.rotation_index) if coarse else {}
+        factors = tuple(p / 100.0 for p in study.analysis.load_pct)
+        self.response = NonlinearResponse(structure, cases, factors, control, guesses)
+        self.trail = Trail(arm.model.mesh, structure.rotation_index) if keep else None
         self.solver: dict[str, object] = {
             "analysis": "nonlinear",
             "strategy": control.strategy,
@@ -95,6 +112,8 @@ class NonlinearArm:
                 self._count(error.partial)
             raise
         self._count(solution)
+        if self.trail is not None:
+            self.trail.places[case] = self.response.places(case)
         for check in solution.checks:
             known = self._checks.get(check.name)
             if known is None or not known.value >= check.value:
@@ -109,12 +128,16 @@ class NonlinearArm:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + value
 
 
-def solve_arm(study: Study, arm: ArmModel) -> LinearArm | NonlinearArm:
-    """Solve an arm, or make it ready to be solved case by case.
+def solve_arm(
+    study: Study, arm: ArmModel, coarse: Trail | None = None, *, keep: bool = False
+) -> LinearArm | NonlinearArm:
+    """Solve an arm, or make it ready to be solved case by case; parameters of `NonlinearArm`.
 
     Raises
     ------
     SpinefixError
         The model is unusable, or a self-check failed.
     """
-    return NonlinearArm(study, arm) if study.analysis.kind == "nonlinear" else LinearArm(study, arm)
+    if study.analysis.kind == "nonlinear":
+        return NonlinearArm(study, arm, coarse, keep=keep)
+    return LinearArm(study, arm)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from spinefix.errors import SpinefixError
+from spinefix.study.nested import Trail
 
 
 @dataclass
 class ArmOutcome:
-    """What came of one arm: table rows and provenance, or the error that stopped it."""
+    """What came of one arm: table rows and provenance, or the error that stopped it; a trail for a finer mesh."""
 
     name: str
     comparison: list[dict[str, object]] = field(default_factory=list)
@@ -20,6 +21,7 @@ class ArmOutcome:
     record: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     error: SpinefixError | None = None
+    trail: Trail | None = None
 
 
 @dataclass

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ruamel.yaml import YAML
 
+from spinefix.anatomy.builder import REFINEMENTS
 from spinefix.errors import SpinefixError
 from spinefix.fem.linsolve import require, thread_limit
 from spinefix.loads import direction_of
@@ -28,6 +29,7 @@ from spinefix.scenario.schema import plausibility
 from spinefix.study import fields
 from spinefix.study.arms import LinearArm, NonlinearArm, solve_arm
 from spinefix.study.mesh_error import add_mesh_error
+from spinefix.study.nested import Trail
 from spinefix.study.outcome import ArmOutcome, RunOutcome
 from spinefix.units import to_surface
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many steps are done, and how many there are."""
+
+COARSE = REFINEMENTS["coarse"]
+"""Refinement of the mesh on which a nonlinear study begins."""
 
 SIDE_BY_SIDE = 60_000
 """Elements of the largest segment whose arms are solved side by side: about 1.5 GB each, twice the middle mesh of five
@@ -80,8 +85,16 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     seconds["segment"] = time.perf_counter() - lap
     prepare_folder(out, study, source)
     outcomes: list[ArmOutcome] = []
+    coarser = study.with_refinement(COARSE)
+    first: list[ArmOutcome] = []
+    if study.analysis.kind == "nonlinear" and study.segment.refinement() > COARSE:
+        progress(f"solving {len(study.arms)} arms on the coarse mesh", 1, steps)
+        lap = time.perf_counter()
+        first = solve_first(coarser)
+        seconds["coarse"] = time.perf_counter() - lap
+    trails = {o.name: o.trail for o in first if o.trail is not None}
     progress(f"solving {len(study.arms)} arms", 1, steps)
-    for outcome in run_arms(study, specimen, out):
+    for outcome in run_arms(study, specimen, out, trails):
         outcomes.append(outcome)
         progress(f"solved {outcome.name}", len(outcomes), steps)
         write_tables(out, outcomes)
@@ -89,7 +102,7 @@ def run_study(study: Study, source: Path, out: Path, progress: Progress = quiet)
     progress("estimating the mesh error", steps - 1, steps)
     lap = time.perf_counter()
     warnings = [*plausibility(study), *specimen.warnings(), *(f"{o.name}: {w}" for o in outcomes for w in o.warnings)]
-    warnings += add_mesh_error(study, outcomes, solve_comparison)
+    warnings += add_mesh_error(study, outcomes, lambda s: first if first and s == coarser else solve_comparison(s))
     seconds["mesh_error"] = time.perf_counter() - lap
     write_tables(out, outcomes)
     run = RunOutcome(out, outcomes, warnings)
@@ -112,7 +125,14 @@ def prepare_folder(out: Path, study: Study, source: Path) -> None:
     (out / "scenario.yaml").write_text(text.getvalue(), encoding="utf-8")
 
 
-def run_arms(study: Study, specimen: Specimen, folder: Path | None) -> Iterator[ArmOutcome]:
+def run_arms(
+    study: Study,
+    specimen: Specimen,
+    folder: Path | None,
+    trails: Mapping[str, Trail] | None = None,
+    *,
+    keep: bool = False,
+) -> Iterator[ArmOutcome]:
     """Run all arms and yield their outcomes in order, as soon as each and all before it are done.
 
     Small models run side by side with a share of the cores each: assembly, metrics and output of one arm fill the
@@ -125,19 +145,25 @@ def run_arms(study: Study, specimen: Specimen, folder: Path | None) -> Iterator[
 
     def one(name: str) -> ArmOutcome:
         with thread_limit(max(1, cores // workers)):
-            return run_arm(study, specimen, name, folder)
+            return run_arm(study, specimen, name, folder, (trails or {}).get(name), keep=keep)
 
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(one, study.arms)
 
 
-def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) -> ArmOutcome:
+def run_arm(
+    study: Study, specimen: Specimen, name: str, folder: Path | None, coarse: Trail | None = None, *, keep: bool = False
+) -> ArmOutcome:
     """Build, solve and measure one arm; a foreseen error is kept in the outcome.
 
     Parameters
     ----------
     folder : Path or None
         Where fields go; None solves for the comparison alone.
+    coarse : Trail, optional
+        What the same arm has found on a coarser mesh.
+    keep : bool
+        Keep a trail for a finer mesh.
     """
     outcome = ArmOutcome(name)
     written: list[Path] = []
@@ -146,7 +172,7 @@ def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) ->
         arm = build_arm(study, specimen, name)
         built = time.perf_counter() - start
         outcome.warnings += arm.construct.warnings
-        solved = solve_arm(study, arm)
+        solved = solve_arm(study, arm, coarse, keep=keep)
         cases = {c.name: c for c in arm.cases}
         ctx = Context(solved.response, specimen.segment, arm.reference, cases, arm.diseased, arm.resected)
         seconds = {"build": built, "metrics": 0.0, "write": 0.0}
@@ -170,6 +196,7 @@ def run_arm(study: Study, specimen: Specimen, name: str, folder: Path | None) ->
                     written.append(fields.write_case(folder / "fields", name, case, ctx))
                 seconds["write"] += time.perf_counter() - lap
             ctx.forget(case)
+        outcome.trail = solved.trail
         outcome.record = arm_record(arm, solved, {**seconds, **solved.seconds})
         if outcome.error is not None:
             outcome.record["error"] = str(outcome.error)
@@ -188,6 +215,17 @@ def solve_comparison(study: Study) -> list[ArmOutcome]:
     """Solve all arms for the comparison alone (another mesh of the same study); nothing is written."""
     specimen = build_specimen(study)
     outcomes = list(run_arms(study, specimen, None))
+    add_ratios(outcomes)
+    return outcomes
+
+
+def solve_first(study: Study) -> list[ArmOutcome]:
+    """Solve all arms on a coarse mesh, with trails for a finer one; nothing if it cannot be built."""
+    try:
+        specimen = build_specimen(study)
+    except SpinefixError:
+        return []
+    outcomes = list(run_arms(study, specimen, None, keep=True))
     add_ratios(outcomes)
     return outcomes
 

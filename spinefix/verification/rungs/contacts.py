@@ -80,6 +80,21 @@ def contact_tangent() -> Iterator[Row]:
             yield Row(f"balance, {name}, {kind}", 0.0, imbalance(mesh, x, r), 1e-13)
 
 
+@rung("Force and tangent beyond the border", "central differences, step 1e-6; statics")
+def contact_fading() -> Iterator[Row]:
+    """A slave side that overhangs a master side that fades; the tangent leaves out the second derivative of feet."""
+    for kind in ("hex8", "tet4"):
+        mesh = blocks(kind=kind, upper=(3, 3, 1), inset=-0.3)
+        item = pair(mesh, Interface(stiffness=2.0, fade=0.8))
+        x = pressed(mesh, depth=0.05)
+        r, K, _ = evaluate(item, x, tangent=True)
+        columns = some_dofs(x, 72)
+        K_fd, g = differences(item, x, columns)
+        yield largest(f"force, {kind}", r[columns] - g, 1e-7, np.abs(r).max())
+        yield largest(f"tangent, {kind}", K[:, columns] - K_fd, 0.02, np.abs(K).max())
+        yield Row(f"balance, {kind}", 0.0, imbalance(mesh, x, r), 1e-13)
+
+
 @rung("Force and tangent of friction", "central differences, step 1e-6; statics")
 def friction_tangent() -> Iterator[Row]:
     """Forces balance; the tangent of sticking points leaves out the change of the foot's path, so 3 % at 1 % slip.
