@@ -6,19 +6,21 @@ Metrics ask a `Response` and need not know how the answer was found.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 
-from spinefix.analysis.nonlinear import LAYERS, NonlinearSolution, Step, Structure
+from spinefix.analysis.contacts import LAYERS, places
+from spinefix.analysis.nonlinear import NonlinearSolution, Step, Structure
 from spinefix.analysis.system import System
 from spinefix.fem import assembly, beams, newton, recover, rotations
 from spinefix.fem.beams import BeamGroup
 from spinefix.fem.beams_finite import FiniteBeams
 from spinefix.fem.cables import Cables
-from spinefix.fem.contact import Contact
+from spinefix.fem.contact import Contact, Report
 from spinefix.fem.couplings_finite import best_fit_motion
 from spinefix.fem.finite import FiniteGroup
 from spinefix.fem.items import Configuration, Item, State, Terms
@@ -32,6 +34,38 @@ from spinefix.results.solution import Solution
 
 HELD = ("screws", "facet_joints", "ligaments")
 """Kinds of interface whose forces are told apart."""
+
+
+@dataclass(frozen=True)
+class Touch:
+    """An interface in contact, at the points where pressure is found.
+
+    Parameters
+    ----------
+    name : str
+        Of the interface, e.g. ``implant.prosthesis.superior`` or ``L3-L4.facet_joint.left``.
+    nodes, weights : (q, 4) int32, (q, 4) float64
+        Corners of the facet of each point, and their shares.
+    facet : (q,) int32
+        Number of that facet.
+    area : (q,) float64 [mm^2]
+        At rest.
+    pressure : (q,) float64 [MPa]
+        Force over that area.
+    gap : (q,) float64 [mm]
+        Opening since rest, negative where pressed in; infinite where the point faces no surface.
+    slip : (q,) float64 [mm]
+        Along the surface since rest; not a number where the point faces no surface.
+    """
+
+    name: str
+    nodes: I32
+    weights: F64
+    facet: I32
+    area: F64
+    pressure: F64
+    gap: F64
+    slip: F64
 
 
 class Response(Protocol):
@@ -115,6 +149,10 @@ class Response(Protocol):
 
     def interface_forces(self, case: str) -> dict[str, F64]:
         """Forces and moments (n_blocks, 3) [N, N mm] that nodes exert on the interfaces of each kind in `HELD`."""
+        ...
+
+    def contacts(self, case: str) -> tuple[Touch, ...]:
+        """All interfaces in contact."""
         ...
 
     def opposite(self, case: str) -> str | None:
@@ -214,6 +252,10 @@ class LinearResponse:
             kind = {EmbeddedLinks: "screws", SurfaceLinks: "facet_joints"}.get(type(rows), "ligaments")
             out[kind] += rows.nodal_forces(u.ravel()).reshape(-1, 3)
         return out
+
+    def contacts(self, case: str) -> tuple[Touch, ...]:
+        """None: what presses in a linear solution pulls as well."""
+        return ()
 
     def knows(self, case: str) -> bool:
         """See `Response`."""
@@ -411,6 +453,17 @@ class NonlinearResponse:
                 out[kind] += self._forces(item, inc, _as_evaluated(item, state), problem.pattern)
         return out
 
+    def contacts(self, case: str) -> tuple[Touch, ...]:
+        """See `Response`."""
+        inc = self._last(case)
+        pairs = zip(self.structure.items, inc.states, strict=False)  # loads have states too
+        found = [(i, i.report(inc.x, state)) for i, state in pairs if isinstance(i, Contact)]
+        return tuple(
+            _touch(name, item, report, rows)
+            for item, report in found
+            for name, rows in places(self.model, item).items()
+        )
+
     def opposite(self, case: str) -> str | None:
         """See `Response`; nothing is known beforehand."""
         return None
@@ -447,6 +500,21 @@ def _kind(item: Item) -> str:
     if isinstance(item, CorotatedLinks):
         return {EmbeddedLinks: "screws", SurfaceLinks: "facet_joints"}.get(type(item.links), "ligaments")
     return "facet_joints" if isinstance(item, Contact) and item.name == LAYERS else ""
+
+
+def _touch(name: str, item: Contact, report: Report, rows: I32) -> Touch:
+    """Some slave points of a contact."""
+    surf = item.surfaces
+    return Touch(
+        name=name,
+        nodes=surf.nodes[rows],
+        weights=surf.weights[rows],
+        facet=surf.facet[rows],
+        area=surf.area[rows],
+        pressure=report.pressure[rows],
+        gap=report.gap[rows],
+        slip=report.slip[rows],
+    )
 
 
 def _as_evaluated(item: Item, state: State) -> State:

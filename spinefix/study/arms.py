@@ -25,6 +25,11 @@ CONTROL = Control(residual=1e-7, first=1.0 / 3.0, extrapolate=True)
 took two thirds of the work of a single one, in flexion as much (coarse mesh)."""
 
 
+UNBONDED = replace(CONTROL, max_iterations=40, patience=1)
+"""Where a prosthesis is not bonded, points touch, part, stick and slip until an increment has sorted them out. That
+takes more iterations, and step lengths that are searched as soon as the residual grows."""
+
+
 class LinearArm:
     """All cases of an arm, solved with one factorization.
 
@@ -71,7 +76,8 @@ class NonlinearArm:
 
     def __init__(self, study: Study, arm: ArmModel, coarse: Trail | None = None, *, keep: bool = False) -> None:
         strategy = "substructures" if study.analysis.superelements else CONTROL.strategy
-        control = replace(CONTROL, linear_solver=study.solver.linear_solver, strategy=strategy)
+        base = UNBONDED if arm.model.contact_pairs else CONTROL
+        control = replace(base, linear_solver=study.solver.linear_solver, strategy=strategy)
         watch = Stopwatch()
         nodes = {node for c in arm.cases for node in (*c.forces, *c.moments)}
         loaded = np.array(sorted(nodes), np.int32) if study.analysis.superelements else None
@@ -79,7 +85,8 @@ class NonlinearArm:
         watch.lap("structure")
         self.seconds = watch.seconds
         cases = {c.name: c for c in arm.cases}
-        guesses = coarse.onto(arm.model.mesh, structure.rotation_index) if coarse else {}
+        jumps = not arm.model.contact_pairs  # where points slip, the way there matters
+        guesses = coarse.onto(arm.model.mesh, structure.rotation_index) if coarse and jumps else {}
         factors = tuple(p / 100.0 for p in study.analysis.load_pct)
         self.response = NonlinearResponse(structure, cases, factors, control, guesses)
         self.trail = Trail(arm.model.mesh, structure.rotation_index) if keep else None
