@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from spinefix.metrics.bench_test import f1717
 from spinefix.metrics.canal import canal
 from spinefix.metrics.catalogue import PLACES, QUANTITIES
+from spinefix.metrics.contact import contact
 from spinefix.metrics.context import Context, Row
 from spinefix.metrics.load_sharing import load_sharing
 from spinefix.metrics.stiffness import axial, rom
@@ -18,6 +19,7 @@ METRICS: tuple[Callable[[Context, str], Iterator[Row]], ...] = (
     von_mises,
     beam_forces,
     load_sharing,
+    contact,
     canal,
     f1717,
 )

@@ -72,6 +72,7 @@ def _expression(pattern: str) -> str:
 
 
 WHOLE, MOTION, CUT = ("whole",), ("LEVEL-LEVEL",), ("LEVEL.PART",)
+TOUCH = ("implant.prosthesis.FACE", "LEVEL-LEVEL.facet_joint.SIDE")
 
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity("rom", "deg", WHOLE, "rotation of the loaded end about the axis of the moment"),
@@ -93,6 +94,12 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("load_share_force", "%", CUT, "share of the force, likewise"),
     Quantity("section_moment", "Nm", CUT, "that moment itself, about the axis of the applied one"),
     Quantity("section_axial_force", "N", CUT, "axial force through the same section, tension positive"),
+    Quantity("contact_force", "N", TOUCH, "sum of the pressure on an interface; nonlinear analysis, if not bonded"),
+    Quantity("contact_area_share", "%", TOUCH, "part of the interface that is under pressure, likewise"),
+    Quantity("contact_pressure_max", "MPa", TOUCH, "greatest mean pressure of an element face, likewise"),
+    Quantity("contact_pressure_mean", "MPa", TOUCH, "mean pressure where there is any, likewise"),
+    Quantity("contact_gap_max", "mm", TOUCH, "greatest opening of the interface since rest, likewise"),
+    Quantity("contact_slip_max", "mm", TOUCH, "greatest sliding along the interface since rest, likewise"),
     Quantity("posterior_wall_displacement", "mm", ("LEVEL",), "of the diseased body towards the canal"),
     Quantity("canal_narrowing", "%", ("LEVEL",), "loss of the canal's mid-sagittal depth"),
     Quantity("f1717_closed_form_rigid_blocks", "N/mm", WHOLE, "bench test: compression stiffness in closed form"),

@@ -249,6 +249,7 @@ def inconsistencies(study: Study) -> Iterator[tuple[Location, str]]:
             yield from _unknown_level(where, value, known)
             yield from _unknown_material(where, value)
     yield from _resections(study, known)
+    yield from _unbonded(study)
     yield from _loads(study)
     for tissue, constants in study.tissue_overrides.items():
         for key, value in constants.items():
@@ -290,7 +291,11 @@ def _alike_names(names: Mapping[str, object]) -> Iterator[tuple[Location, str]]:
 
 
 _LEVEL_KEYS = ("level", "levels", "resect", "between")
-_LIBRARY_KEYS = {"material": reader.implant_material, "interface": reader.screw_interface}
+_LIBRARY_KEYS: Mapping[Location, Callable[[str], object]] = {
+    ("material",): reader.implant_material,
+    ("screws", "interface"): reader.screw_interface,
+}
+"""Ends of the paths of keys whose values name something in the library -> how it is found there."""
 
 
 def _unknown_level(where: Location, value: object, known: tuple[str, ...]) -> Iterator[tuple[Location, str]]:
@@ -300,7 +305,7 @@ def _unknown_level(where: Location, value: object, known: tuple[str, ...]) -> It
 
 
 def _unknown_material(where: Location, value: object) -> Iterator[tuple[Location, str]]:
-    look_up = _LIBRARY_KEYS.get(str(where[-1]))
+    look_up = next((found for end, found in _LIBRARY_KEYS.items() if where[-len(end) :] == end), None)
     if look_up is not None and isinstance(value, str):
         try:
             look_up(value)
@@ -322,6 +327,16 @@ def _resections(study: Study, known: tuple[str, ...]) -> Iterator[tuple[Location
                 where,
                 f"{', '.join(resected)} is at the end of the segment; add the level beyond it to segment.levels",
             )
+
+
+def _unbonded(study: Study) -> Iterator[tuple[Location, str]]:
+    if study.analysis.kind == "nonlinear":
+        return
+    for name, construct in study.arms.items():
+        interface = getattr(getattr(construct, "prosthesis", None), "interface", "bonded")
+        if interface != "bonded":
+            why = f"{interface!r} opens and closes, which linear analysis cannot; "
+            yield ("arms", name, "prosthesis", "interface"), why + "set analysis.kind: nonlinear, or interface: bonded"
 
 
 def _loads(study: Study) -> Iterator[tuple[Location, str]]:
