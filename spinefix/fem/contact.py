@@ -14,8 +14,8 @@ sides balance in force and moment.
 
 Friction is a spring between each slave point and an anchor, a material point of the master surface, that drags the
 anchor along where it would pull with more than mu p. Its traction does work on the motion of the foot over the facet;
-so both sides balance here too. Its tangent is symmetric: it leaves out that the traction of slipping points grows with
-the pressure, and that the anchor moves a little otherwise than the foot.
+so both sides balance here too. Its tangent leaves out that the anchor moves a little otherwise than the foot. That the
+traction of slipping points grows with the pressure makes it unsymmetric.
 
 A part that nothing but contacts hold floats where they part. With `hold`, each slave point has weak springs, normal and
 tangential, to where it was over the master surface at the last accepted increment. `settle` repeats that at constant
@@ -161,27 +161,27 @@ class _Action:
     pressure, stiffness : (p,) float64 [MPa], [MPa/mm]
         Along the normal.
     shear, shear_stiffness : (p, 3) float64 [MPa], (p, 3, 3) float64 [MPa/mm]
-        In the surface; None without friction and hold.
+        In the surface; no rows without friction and hold.
+    shear_by_gap : (p, 3) float64 [MPa/mm]
+        What `shear` loses as the gap opens; no rows without friction.
     """
 
     pressure: F64
     stiffness: F64
-    shear: F64 | None = None
-    shear_stiffness: F64 | None = None
+    shear: F64
+    shear_stiffness: F64
+    shear_by_gap: F64
 
-    def add_shear(self, rows: I32, traction: F64, stiffness: F64) -> None:
-        """Add tractions and derivatives of some of the pairs."""
-        if self.shear is None or self.shear_stiffness is None:
-            n = len(self.pressure)
-            self.shear, self.shear_stiffness = np.zeros((n, 3)), np.zeros((n, 3, 3))
-        self.shear[rows] += traction
-        self.shear_stiffness[rows] += stiffness
+    @classmethod
+    def normal(cls, pressure: F64, stiffness: F64, *, shear: bool, friction: bool) -> _Action:
+        """Return what acts along the normal, with room for the rest."""
+        n, m = len(pressure) * shear, len(pressure) * friction
+        return cls(pressure, stiffness, np.zeros((n, 3)), np.zeros((n, 3, 3)), np.zeros((m, 3)))
 
     def take(self, rows: I32) -> _Action:
         """Return those of some pairs."""
-        shear = None if self.shear is None else self.shear[rows]
-        slope = None if self.shear_stiffness is None else self.shear_stiffness[rows]
-        return _Action(self.pressure[rows], self.stiffness[rows], shear, slope)
+        optional = (self.shear, self.shear_stiffness, self.shear_by_gap)
+        return _Action(self.pressure[rows], self.stiffness[rows], *(a[rows] if len(a) else a for a in optional))
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,10 @@ class Contact:
         new[every.point] = pressure
         stiffness = self.stiffness[every.point]
         touching = trial >= -_TOUCH * stiffness * self.surfaces.size[every.point]
-        action = _Action(pressure, stiffness * touching)
+        law = self.interface
+        action = _Action.normal(
+            pressure, stiffness * touching, shear=law.friction + law.hold > 0.0, friction=law.friction > 0.0
+        )
         feet = self._feet(every)
         states: State = (new, base, feet[:, 0])
         if self.interface.friction:
@@ -272,11 +275,11 @@ class Contact:
         pairs = every.take(acting)
         blocks = self._add(pairs, action.take(acting), out)
         self._add_fading(pairs, pressure[acting], base, out, blocks)
-        if blocks is not None and len(pairs):
+        if len(blocks):
             out.loose.append(_scatter(pairs.nodes, blocks, 3 * len(out.internal)))
         return states
 
-    def _add_fading(self, pairs: Pairs, pressure: F64, base: F64, out: Terms, blocks: F64 | None) -> None:
+    def _add_fading(self, pairs: Pairs, pressure: F64, base: F64, out: Terms, blocks: F64) -> None:
         """Add what the energy of points beyond the border loses as they move outwards."""
         rows = _rows(pairs.fades)
         if not len(rows):
@@ -286,28 +289,32 @@ class Contact:
         stored = area * (p**2 - base[some.point] ** 2) / (2.0 * self.stiffness[some.point])
         slope = some.share_gradient()
         np.add.at(out.internal, some.nodes, (stored[:, None] * slope).reshape(-1, 8, 3))
-        if blocks is not None:
+        if len(blocks):
             mixed = (area * p)[:, None, None] * some.gradient().reshape(-1, 24)[:, :, None] * slope[:, None, :]
             blocks[rows] += stored[:, None, None] * some.share_hessian() - mixed - mixed.transpose(0, 2, 1)
 
-    def _add(self, pairs: Pairs, action: _Action, out: Terms) -> F64 | None:
-        """Add the forces of pairs; return their tangent (p, 24, 24) if it is wanted."""
+    def _add(self, pairs: Pairs, action: _Action, out: Terms) -> F64:
+        """Add the forces of pairs; return the symmetric part of their tangent (p, 24, 24), empty if none is wanted."""
         area = self.surfaces.area[pairs.point] * pairs.share
         gradient = pairs.gradient()
         force = -(area * action.pressure)[:, None, None] * gradient
-        slip = None
-        if action.shear is not None:
-            # How the foot moves over the facet does not change under rigid motion: neither side gains force or moment.
-            slip = pairs.tangents.transpose(0, 2, 1) @ pairs.foot_gradient()
+        # How the foot moves over the facet does not change under rigid motion: neither side gains force or moment.
+        slip = pairs.tangents.transpose(0, 2, 1) @ pairs.foot_gradient() if len(action.shear) else np.zeros(0)
+        if len(slip):
             force -= area[:, None, None] * np.einsum("pi,pid->pd", action.shear, slip).reshape(-1, 8, 3)
         np.add.at(out.internal, pairs.nodes, force)
         if not out.wants_tangent:
-            return None
+            return np.zeros((0, 24, 24))
         flat = gradient.reshape(len(pairs), 24)
         blocks = (action.stiffness * area)[:, None, None] * flat[:, :, None] * flat[:, None, :]
         blocks -= (area * action.pressure)[:, None, None] * pairs.hessian()
-        if slip is not None and action.shear_stiffness is not None:
+        if len(slip):
             blocks += slip.transpose(0, 2, 1) @ (area[:, None, None] * action.shear_stiffness) @ slip
+        rows = _rows(np.asarray(action.shear_by_gap.any(axis=1)))
+        if len(rows):
+            side = np.einsum("pi,pid->pd", area[rows, None] * action.shear_by_gap[rows], slip[rows])
+            grows = side[:, :, None] * flat[rows, None, :]
+            out.unsymmetric.append(_scatter(pairs.nodes[rows], grows, 3 * len(out.internal)))
         return np.asarray(blocks)
 
     def energy(self, x: Configuration, state: State) -> float:
@@ -419,7 +426,10 @@ class Contact:
         along = pull / np.where(size > 0.0, size, 1.0)[:, None]
         D = _in_plane(pairs)
         D -= slips[:, None, None] * along[:, :, None] * along[:, None, :]
-        action.add_shear(rows, traction, D * (k * part)[:, None, None])
+        action.shear[rows] += traction
+        action.shear_stiffness[rows] += D * (k * part)[:, None, None]
+        grows = slips & (pressure[rows] > 0.0)
+        action.shear_by_gap[rows] = (self.interface.friction * self.stiffness[pairs.point] * grows)[:, None] * along
         return self._dragged(x, anchors, feet, pairs.point, slips, foot + traction / k[:, None])
 
     def _add_hold(self, x: Configuration, before: State, feet: F64, pairs: Pairs, action: _Action) -> State:
@@ -431,7 +441,8 @@ class Contact:
         away, _ = self._away(x, before[1], pairs)
         action.pressure, action.stiffness = action.pressure + push, action.stiffness + k
         pull = -k[:, None] * away
-        action.add_shear(_rows(known), pull[known], (k[:, None, None] * _in_plane(pairs))[known])
+        action.shear += pull
+        action.shear_stiffness += k[:, None, None] * _in_plane(pairs)
         carried = np.zeros(len(self.surfaces))
         carried[pairs.point] = np.hypot(push, np.linalg.norm(pull, axis=1))
         return self._gaps(pairs), feet, carried

@@ -185,7 +185,7 @@ class Substructured(FrozenKrylov):
             precondition = self._preconditioner(K, K.dense)
         except ConvergenceError:  # a tangent far from equilibrium need not be positive definite
             return self._exact(K, residual)
-        run = gmres if K.U.shape[1] else conjugate_gradients
+        run = conjugate_gradients if K.is_symmetric else gmres
         step, _ = run(K.__matmul__, precondition, -residual, self.tolerance, self.most)
         return self._exact(K, residual) if step is None else step
 
