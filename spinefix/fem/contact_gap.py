@@ -208,12 +208,12 @@ class Pairs:
 
     def share_gradient(self) -> F64:
         """Return the derivative of `share` with respect to the nodes, (p, 24) [1/mm]."""
-        return np.einsum("pa,pad->pd", self.fading, self.foot_gradient())
+        return np.asarray(np.einsum("pa,pad->pd", self.fading, self.foot_gradient()))
 
     def share_hessian(self) -> F64:
         """Return the second derivative of `share`, (p, 24, 24) [1/mm^2], but for that of the foot's coordinates."""
         foot = self.foot_gradient()
-        return np.einsum("pad,pab,pbe->pde", foot, self.bend, foot)
+        return np.asarray(np.einsum("pad,pab,pbe->pde", foot, self.bend, foot))
 
     def foot_gradient(self) -> F64:
         """Return the derivative of `uv` with respect to the nodes, (p, 2, 24) [1/mm]."""
