@@ -175,7 +175,7 @@ class _Backend(ABC):
         for first in range(0, coupling.shape[1], CHUNK):
             part = slice(first, min(first + CHUNK, coupling.shape[1]))
             S[:, part] -= back @ self.solve(coupling[:, part].toarray())
-        return np.asarray(S)
+        return np.asarray(0.5 * (S + S.T))
 
     def release(self) -> None:
         """Free what the library holds outside Python."""
@@ -644,10 +644,9 @@ def schur_complement(K: sp.csr_array, n_inside: int, solver: str = "auto") -> F6
     """
     backend = _backend(solver)
     try:
-        S = backend.schur(_checked(K), n_inside)
+        return backend.schur(_checked(K), n_inside)
     finally:
         backend.release()
-    return 0.5 * (S + S.T)
 
 
 def factorize(K: sp.csr_array, solver: str = "auto", *, allow_indefinite: bool = False, rough: bool = False) -> Factor:

@@ -23,6 +23,7 @@ from spinefix.fem.directions import Direction
 from spinefix.fem.equilibrium import Balance, Problem, Tangent
 from spinefix.fem.items import Configuration, State
 from spinefix.fem.substructures import STRATEGIES
+from spinefix.fem.turns import Turns
 
 F64 = NDArray[np.float64]
 
@@ -97,6 +98,10 @@ class Increment:
         Stored energy; work of loads and reactions so far (trapezoidal rule over the increments).
     pace : float
         Length of the next increment to try.
+    before, before_time : Configuration or None, float
+        The increment before.
+    turned : (n_blocks, 3, 3) float64 or None
+        How far blocks have turned since then, about.
     """
 
     time: float
@@ -111,6 +116,7 @@ class Increment:
     pace: float = 0.0
     before: Configuration | None = None
     before_time: float = 0.0
+    turned: F64 | None = None
 
 
 @dataclass(frozen=True)
@@ -249,10 +255,14 @@ class _Walk:
         self.problem, self.control, self.direction, self.kinks, self.worst = problem, control, direction, kinks, worst
         self.guesses = guesses
         self.history: list[Attempt] = []
+        self._turns: Turns | None = None  # of the last tangent
+        self._turns_here: Turns | None = None  # of the last tangent of the increment before
         self.careful = direction.careful  # search step lengths from the first iteration on
 
     def through(self, times: list[float], here: Increment) -> Path:
         """Visit all times."""
+        if here.time == 0.0:
+            self._turns_here = Turns.none(self.problem.constraints.n_blocks, self.problem.free)
         kept: list[Increment] = []
         if times and not (np.diff([here.time, *times]) > 0.0).all():
             raise ValueError(f"times must ascend from the start at {here.time:g}, got {times}")
@@ -279,6 +289,7 @@ class _Walk:
                 if attempt.iterations <= self.control.easy * self.control.max_iterations:
                     pace = max(pace, (end - here.time) * self.control.growth)
                 here = replace(found, pace=pace)
+                self._turns_here = self._turns
             kept.append(here)
         return Path(tuple(kept), tuple(self.history))
 
@@ -362,6 +373,7 @@ class _Walk:
         if motion.any():
             residual = residual + tangent().by_motion
         step = self.direction.find(residual, tangent)
+        self._turns = made[0].turns if made else None
         split = _first_rotation(self.problem)
         return step, made[0].stiffest(split) if made else 0.0
 
@@ -393,11 +405,18 @@ class _Walk:
         return trial.balance, trial.length
 
     def _extrapolated(self, here: Increment, end: float) -> Configuration | None:
-        """Where the last increment points, unless the load program bends there."""
+        """Where the last increment points, unless the load program bends there.
+
+        Blocks that turn move on along an arc, not along its last chord, which would stretch what is stiff.
+        """
         if not self.control.extrapolate or here.before is None or any(k == here.time for k in self.kinks):
             return None
         ratio = (end - here.time) / (here.time - here.before_time)
-        return self.problem.constraints.place(here.x.moved(ratio * here.x.step_from(here.before)))
+        step = ratio * here.x.step_from(here.before)
+        if here.turned is not None:
+            arc = rotations.exp(0.5 * (1.0 + ratio) * rotations.log(here.turned))
+            step = np.einsum("bij,bj->bi", arc, step)
+        return self.problem.constraints.place(here.x.moved(step))
 
     def _accept(self, here: Increment, end: float, b: Balance) -> Increment:
         """Make an increment of a balance."""
@@ -416,7 +435,14 @@ class _Walk:
             work=here.work + 0.5 * float(np.sum(forces * step)),
             before=here.x,
             before_time=here.time,
+            turned=self._turned(),
         )
+
+    def _turned(self) -> F64 | None:
+        """Rotations of the blocks over the increment."""
+        if self._turns is None or self._turns_here is None:
+            return None
+        return self._turns.since(self._turns_here).R
 
     def _give_up(self, kept: list[Increment], here: Increment, attempt: Attempt, trace: _Trace) -> NotConverged:
         """The error to raise."""

@@ -26,6 +26,7 @@ from spinefix.errors import ConvergenceError
 from spinefix.fem.constraints import _extract
 from spinefix.fem.directions import (
     BFGS,
+    Apply,
     Direction,
     FrozenKrylov,
     FullNewton,
@@ -34,6 +35,7 @@ from spinefix.fem.directions import (
     gmres,
 )
 from spinefix.fem.equilibrium import Dense, Tangent
+from spinefix.fem.turns import Turns
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -168,32 +170,46 @@ class _Coarse:
 
 
 class Substructured(FrozenKrylov):
-    """Krylov iterations for structures with condensed parts, see the module; as `FrozenKrylov` for others."""
+    """Krylov iterations for structures with condensed parts, see the module; as `FrozenKrylov` for others.
 
-    def __init__(self, solver: str = "auto", *, tolerance: float = 3e-3, most: int = 60) -> None:
+    Where the tangent leads nowhere no step is made at any price: a smaller increment costs less than a factorization of
+    everything.
+    """
+
+    def __init__(self, solver: str = "auto", *, tolerance: float = 3e-3, most: int = 40) -> None:
         super().__init__(solver, tolerance=tolerance, most=most)
-        self._stiff, self._soft = _Factor(solver, self.work, rough=True), _Factor(solver, self.work)
+        self._stiff = _Factor(solver, self.work, rough=True)
+        self._soft, self._spare = _Factor(solver, self.work), _Factor(solver, self.work)
         self._layout: Layout | None = None
         self._border: _Border | None = None
+        self._last: tuple[Apply, Turns] | None = None
 
     def find(self, residual: F64, tangent: Callable[[], Tangent]) -> F64:
         """See `Direction.find`."""
         K = tangent()
         if K.dense is None:
             return super().find(residual, lambda: K)
+        run = conjugate_gradients if K.is_symmetric else gmres
         try:
             precondition = self._preconditioner(K, K.dense)
-        except ConvergenceError:  # a tangent far from equilibrium need not be positive definite
-            return self._exact(K, residual)
-        run = conjugate_gradients if K.is_symmetric else gmres
+            self._last = precondition, K.turns
+        except ConvergenceError as error:  # far from equilibrium tangents need not be positive definite
+            if self._last is None:
+                raise
+            told = f"{error}; tried with the last one that was"
+            run, precondition = gmres, _turned(*self._last, K.turns)
+        else:
+            told = "positive definite"
         step, _ = run(K.__matmul__, precondition, -residual, self.tolerance, self.most)
-        return self._exact(K, residual) if step is None else step
+        if step is None:
+            raise ConvergenceError(f"no step after {self.most} Krylov iterations (tangent of rigid parts: {told})")
+        return step
 
     def release(self) -> None:
         """Free the factorizations."""
         super().release()
-        self._stiff.release()
-        self._soft.release()
+        for factor in (self._stiff, self._soft, self._spare):
+            factor.release()
 
     def _preconditioner(self, K: Tangent, dense: Dense) -> Callable[[F64], F64]:
         if self._layout is None:
@@ -202,7 +218,8 @@ class Substructured(FrozenKrylov):
             self._border = _Border(self._layout)
             self._stiff.replace(_extract(rest.symmetric(), self._layout.stiff, self._layout.stiff), indefinite=False)
         layout = self._layout
-        coarse = _Coarse(K, dense, layout, self._border or _Border(layout), self._soft)
+        coarse = _Coarse(K, dense, layout, self._border or _Border(layout), self._spare)
+        self._soft, self._spare = self._spare, self._soft
 
         def precondition(r: F64) -> F64:
             c = coarse.solve(coarse.restrict(r))
@@ -214,6 +231,12 @@ class Substructured(FrozenKrylov):
             return x + y - coarse.extend(coarse.solve(coarse.restricted_force(y)))
 
         return precondition
+
+
+def _turned(apply: Apply, made: Turns, now: Turns) -> Apply:
+    """Return an operator that turns with the nodes."""
+    since = now.since(made)
+    return lambda r: since.turn(apply(since.back(r)))
 
 
 STRATEGIES: dict[str, Callable[[str], Direction]] = {
