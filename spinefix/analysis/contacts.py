@@ -23,6 +23,12 @@ FADE = 0.5
 """Cartilage fades over half of half a facet beyond the border of its surface. A choice: a sharp border would let points
 that slide over it lose their force at once, and there may be no equilibrium there."""
 
+STIFFNESS = 40.0
+"""See `Interface`: a prosthesis between screwed vertebrae hardly moves, so micrometres of penetration count."""
+
+PENETRATION = 2e-4
+"""See `Interface`: less than a micrometre under the elements of a prosthesis, thousandths of a degree across it."""
+
 REACH = 10.0
 """Contact pairs see each other across gaps of up to this [mm]; a prosthesis farther away has left its place."""
 
@@ -87,9 +93,12 @@ def contact_pairs(model: Model, groups: Sequence[FiniteGroup]) -> list[Contact]:
         law = Interface(
             kind="friction" if pair.friction else "no_tension",
             friction=pair.friction,
+            stiffness=STIFFNESS,
+            penetration=PENETRATION,
             reach=float(REACH / item.surfaces.size.min()),
-            hold=HOLD / float(item.stiffness @ item.surfaces.area),
         )
+        total = float(replace(item, interface=law).stiffness @ item.surfaces.area)
+        law = replace(law, hold=HOLD / total)
         out.append(replace(item, interface=law).fitted(pair.fit_within))
     return out
 

@@ -12,9 +12,11 @@ from spinefix.metrics.context import Context, Row
 from spinefix.metrics.load_sharing import load_sharing
 from spinefix.metrics.stiffness import axial, rom
 from spinefix.metrics.stress import beam_forces, von_mises
+from spinefix.metrics.zones import zones
 
 METRICS: tuple[Callable[[Context, str], Iterator[Row]], ...] = (
     rom,
+    zones,
     axial,
     von_mises,
     beam_forces,

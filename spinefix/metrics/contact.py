@@ -13,14 +13,15 @@ from spinefix.metrics.context import Context, Row
 def contact(ctx: Context, case: str) -> Iterator[Row]:
     """Force, area, pressure, opening and slip of every interface in contact; none in linear analysis.
 
-    The greatest pressure is the mean over a facet: pressures at points waver where the two meshes differ. Opening and
-    slip are the greatest of the points that face the other surface, and nothing where none does. Slip counts from rest,
-    along the surface; where friction holds, it is what the two surfaces give.
+    The greatest pressure is the mean over the pressed part of a facet: pressures at points waver where the two meshes
+    differ. Opening and slip are the greatest of the points that face the other surface, and nothing where none does.
+    Slip counts from rest, along the surface; where friction holds, it is what the two surfaces give.
     """
     for touch in ctx.response.contacts(case):
         force = touch.area * touch.pressure
-        pressed = float(touch.area[touch.pressure > 0.0].sum())
-        facets = np.bincount(touch.facet, force) / np.maximum(np.bincount(touch.facet, touch.area), 1e-300)
+        area = np.where(touch.pressure > 0.0, touch.area, 0.0)
+        pressed = float(area.sum())
+        facets = np.bincount(touch.facet, force) / np.maximum(np.bincount(touch.facet, area), 1e-300)
         rows = (
             ("contact_force", float(force.sum()), "N"),
             ("contact_area_share", 100.0 * pressed / float(touch.area.sum()), "%"),

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, Field, PrivateAttr, StringConstraints, model_validator
 
+from spinefix.analysis.response import Cycle
 from spinefix.anatomy.builder import REFINEMENTS
 from spinefix.errors import Location, UsageError, path_text
 from spinefix.implants import CONSTRUCTS
@@ -102,6 +103,9 @@ class Analysis(Spec):
     and follower loads."""
     load_pct: Annotated[tuple[Annotated[float, Field(gt=0.0, le=100.0)], ...], Field(min_length=1)] = (100.0,)
     """Parts of each load at which a nonlinear run keeps results, ascending to 100."""
+    cycle: Cycle = "load"
+    """Way of each pure moment in a nonlinear run: `load` to its full size, `load_unload` back to nothing, `full` on
+    through the reversed moment and back, which gives the neutral zone."""
     superelements: bool = True
     """Condense each vertebra with its screws to the nodes where discs, joints and rods touch it: the same answer to
     some 0.1 % in much less time."""
@@ -340,6 +344,8 @@ def _unbonded(study: Study) -> Iterator[tuple[Location, str]]:
 
 
 def _loads(study: Study) -> Iterator[tuple[Location, str]]:
+    if study.analysis.kind == "linear" and study.analysis.cycle != "load":
+        yield ("analysis", "cycle"), "a linear solution comes back the way it went; set analysis.kind: nonlinear"
     parts = study.analysis.load_pct
     if parts[-1] != 100.0 or any(a >= b for a, b in zip(parts[:-1], parts[1:], strict=True)):
         yield ("analysis", "load_pct"), "must ascend and end at 100"

@@ -187,6 +187,11 @@ def run_arm(
                 continue
             outcome.comparison += comparison_rows(ctx, name, case)
             if folder is not None:
+                try:
+                    solved.go_on(case)
+                except SpinefixError as error:  # what was found up to full load stands
+                    outcome.error = worse(outcome.error, error)
+                    outcome.warnings.append(f"{case} has no solution after full load: {error}")
                 lap = time.perf_counter()
                 outcome.metrics += [metric_row(name, row) for row in evaluate(ctx, case)]
                 outcome.beams += beam_rows(ctx, name, case)
