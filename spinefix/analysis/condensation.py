@@ -166,7 +166,9 @@ def _touched(
             out[link.rows.indices // 3] = True
     nodes: list[I32] = [more]
     nodes += [s.nodes.ravel() for s in model.point_springs]
-    nodes += [facet_corners(mesh, f).ravel() for s in model.surface_springs for f in (s.facets, s.onto)]
+    sides = [f for s in model.surface_springs for f in (s.facets, s.onto)]
+    sides += [f for pair in model.contact_pairs for f in (pair.facets, pair.onto)]
+    nodes += [facet_corners(mesh, f).ravel() for f in sides]
     for tie in model.ties:
         nodes += [tie.nodes, mesh.cell_nodes(np.unique(tie.facets[:, 0]))]  # slaves may follow all nodes of an element
     for coupling in model.couplings:

@@ -15,7 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import coo_array, csr_array, diags_array, vstack
 
-from spinefix.analysis.system import active_blocks, beam_groups, link_rows, rotation_index, solid_groups
+from spinefix.analysis.system import (
+    active_blocks,
+    beam_groups,
+    link_rows,
+    refuse_contact,
+    rotation_index,
+    solid_groups,
+)
 from spinefix.errors import UsageError
 from spinefix.fem import assembly
 from spinefix.fem.beams import BeamGroup, beam_blocks, beam_lengths
@@ -168,7 +175,10 @@ def build_deck(model: Model, cases: Sequence[LoadCase]) -> Deck:
     ------
     MeshError, MaterialError, ConstraintError
         The model is unusable; the message names the region, element or node.
+    UsageError
+        The model has contact pairs.
     """
+    refuse_contact(model)
     model, varied = averaged(model)
     index = rotation_index(model)
     solids, beams = solid_groups(model), beam_groups(model)

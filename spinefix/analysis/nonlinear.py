@@ -17,27 +17,26 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from spinefix.analysis.condensation import Condensation, condensation, expanded
+from spinefix.analysis.contacts import contact_pairs, layers
+from spinefix.analysis.groups import finite_groups
 from spinefix.analysis.solve import Stopwatch
-from spinefix.analysis.system import active_blocks, beam_groups, beam_yielding, elasticity_table, rotation_index
-from spinefix.errors import CheckError, ConstraintError, MaterialError, UsageError
+from spinefix.analysis.system import active_blocks, beam_groups, beam_yielding, rotation_index
+from spinefix.errors import CheckError, ConstraintError, UsageError
 from spinefix.fem import contact, links, newton, rotations
-from spinefix.fem.assembly import kernel_array, point_scale
+from spinefix.fem.assembly import kernel_array
 from spinefix.fem.beams import BeamGroup
 from spinefix.fem.beams_finite import FiniteBeams
 from spinefix.fem.cables import Cables, FollowerLoad, ForceCurve
-from spinefix.fem.contact import Contact, Interface
-from spinefix.fem.contact_gap import surfaces
 from spinefix.fem.couplings_finite import DistributedLoad, FiniteConstraints, Motion, finite_constraints
 from spinefix.fem.directions import Direction
 from spinefix.fem.equilibrium import Problem
-from spinefix.fem.finite import FINITE_FORMULATIONS, FiniteGroup
+from spinefix.fem.finite import FiniteGroup
 from spinefix.fem.items import Configuration, Item, PointLoads, Program
 from spinefix.fem.links_finite import CorotatedLinks
-from spinefix.fem.solids_finite import FiniteSolids, FixedElasticity
+from spinefix.fem.solids_finite import FiniteSolids
 from spinefix.fem.superelement import Superelement
-from spinefix.materials.finite import FINITE_LAWS, finite_law, parameter_rows
 from spinefix.mesh.core import F64, I32, Bool, Mesh
-from spinefix.model.core import LoadCase, Model, PointSprings, SurfaceSprings
+from spinefix.model.core import LoadCase, Model, PointSprings
 from spinefix.results.solution import Check
 
 TOLERANCE = 1e-6
@@ -260,7 +259,7 @@ class Structure:
             return [*out, *(CorotatedLinks(model.mesh.points, r) for r in rows)]
 
         self.inside = tuple(part(condensed=True))
-        self.items = (*part(condensed=False), *self.superelements, *_joint_items(model, self.extras, index))
+        self.items = (*part(condensed=False), *self.superelements, *_joint_items(model, self.extras, index, groups))
         self._base: Problem | None = None
 
     def problem(self, steps: Sequence[Step]) -> Problem:
@@ -393,13 +392,13 @@ def build_problem(model: Model, steps: Sequence[Step], extras: Extras | None = N
 # --- items ---
 
 
-def _joint_items(model: Model, extras: Extras, index: I32) -> tuple[Item, ...]:
+def _joint_items(model: Model, extras: Extras, index: I32, groups: Sequence[FiniteGroup]) -> tuple[Item, ...]:
     """Ligaments, facing surfaces and extra items."""
     points, joints = model.mesh.points, model.surface_springs
     items: list[Item] = [_cables(model, s, extras.curves.get(s.name)) for s in model.point_springs]
     glued = [links.surface_links(model.mesh, s, _n_dof(index)) for s in joints if s.press is None]
     items += [CorotatedLinks(points, rows) for rows in glued]
-    return (*items, *_layers(model, [s for s in joints if s.press is not None]), *extras.items)
+    return (*items, *layers(model), *contact_pairs(model, groups), *extras.items)
 
 
 def _n_dof(index: I32) -> int:
@@ -417,85 +416,6 @@ def _by_yield(model: Model, group: BeamGroup) -> tuple[BeamGroup, ...]:
         return (group,)
     yields = np.isfinite(yielding.yield_MPa)
     return tuple(group.take(_rows(mine)) for mine in (~yields, yields) if mine.any())
-
-
-def finite_groups(model: Model) -> tuple[FiniteGroup, ...]:
-    """Group solids by kind and law: linear laws co-rotational, finite-strain laws as the material and the law ask.
-
-    Raises
-    ------
-    MaterialError
-        A solid element has no material.
-    """
-    out = []
-    offset = 0
-    for block in model.mesh.blocks:
-        cells = np.arange(offset, offset + len(block), dtype=np.int32)
-        offset += len(block)
-        if block.kind == "beam2" or not len(block):
-            continue
-        ids = model.material_id[cells]
-        if (ids < 0).any():
-            raise MaterialError(f"element {int(cells[np.argmax(ids < 0)])} ({block.kind}) has no material")
-        keys = {int(i): _group_key(model, int(i), block.kind) for i in np.unique(ids)}
-        for key in sorted(set(keys.values())):
-            mine = cells[np.isin(ids, [i for i, k in keys.items() if k == key])]
-            out.append(_group(model, block.kind, block.conn[mine - cells[0]], mine, *key))
-    return tuple(out)
-
-
-def _group_key(model: Model, i: int, kind: str) -> tuple[str, str]:
-    """Law ("" if linear) and formulation of a material in elements of a kind.
-
-    hex20 integrates finite-strain laws as they are unless asked otherwise: one volume per quadratic element constrains
-    too little (2 to 4 % soft in docs/explanation/second_code.md, where ``standard`` is within 0.5 %).
-    """
-    material = model.materials[i]
-    law = material.law if material.law in FINITE_LAWS else ""
-    if law:
-        preferred = {"standard": "standard", "bbar": "mean_dilatation", "mean_dilatation": "mean_dilatation"}
-        wanted = preferred.get(material.formulation, FINITE_LAWS[law].formulation)
-        if kind == "hex20" and material.formulation != "mean_dilatation":
-            wanted = "standard"
-        return law, next(f for f in (wanted, "mean_dilatation", "standard") if kind in FINITE_FORMULATIONS[f])
-    wanted = "corotational_bbar" if material.formulation == "bbar" else "corotational"
-    return law, wanted if kind in FINITE_FORMULATIONS[wanted] else "corotational"
-
-
-def _group(model: Model, kind: str, conn: I32, cells: I32, law: str, formulation: str) -> FiniteGroup:
-    scale = point_scale(kind, model.scale[cells])
-    if not law:
-        D, row = elasticity_table(model, cells)
-        none = np.zeros((len(cells), 0, 3))
-        return FiniteGroup(kind, formulation, cells, conn, FixedElasticity(), D.reshape(-1, 36), row, none, scale)
-    found = finite_law(law)
-    used, inverse = np.unique(model.material_id[cells], return_inverse=True)
-    params = parameter_rows(found, [model.materials[i].parameters for i in used])
-    axes = model.fibres[cells] if found.axes != "none" else np.zeros((len(cells), 0, 3))
-    return FiniteGroup(kind, formulation, cells, conn, found, params, kernel_array(inverse, np.int32), axes, scale)
-
-
-FADE = 0.5
-"""Cartilage fades over half of half a facet beyond the border of its surface. A choice: a sharp border would let points
-that slide over it lose their force at once, and there may be no equilibrium there."""
-
-LAYERS = "facet_joints"
-"""Name of the contact of all layers that can only be pressed."""
-
-
-def _layers(model: Model, joints: Sequence[SurfaceSprings]) -> list[Contact]:
-    """Smooth contact through layers that fill the gap at rest; their pressure is that of an elastic foundation.
-
-    One item for all: each point finds its own joint, the nearest, and the search costs less than one for each.
-    """
-    if not joints:
-        return []
-    slave, master = (np.concatenate([getattr(s, side) for s in joints]) for side in ("facets", "onto"))
-    surf = surfaces(model.mesh, slave, master, per_side=2)
-    press = np.concatenate([np.full(len(s.facets), s.press) for s in joints])[surf.facet]
-    smooth = Interface(stiffness=1.0, reach=float(links.MAX_GAP / surf.size.min()), fade=FADE)
-    item = Contact(LAYERS, surf, press * surf.size, smooth, augmented=False)
-    return [item.fitted(links.MAX_GAP)]
 
 
 def _cables(model: Model, springs: PointSprings, curve: ForceCurve | None) -> Cables:

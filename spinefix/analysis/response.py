@@ -6,19 +6,21 @@ Metrics ask a `Response` and need not know how the answer was found.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
-from spinefix.analysis.nonlinear import LAYERS, NonlinearSolution, Step, Structure
+from spinefix.analysis.contacts import LAYERS, places
+from spinefix.analysis.nonlinear import NonlinearSolution, Step, Structure
 from spinefix.analysis.system import System
 from spinefix.fem import assembly, beams, newton, recover, rotations
 from spinefix.fem.beams import BeamGroup
 from spinefix.fem.beams_finite import FiniteBeams
 from spinefix.fem.cables import Cables
-from spinefix.fem.contact import Contact
+from spinefix.fem.contact import Contact, Report
 from spinefix.fem.couplings_finite import best_fit_motion
 from spinefix.fem.finite import FiniteGroup
 from spinefix.fem.items import Configuration, Item, State, Terms
@@ -32,6 +34,72 @@ from spinefix.results.solution import Solution
 
 HELD = ("screws", "facet_joints", "ligaments")
 """Kinds of interface whose forces are told apart."""
+
+Cycle = Literal["load", "load_unload", "full"]
+"""How far the moment is led: to its full size, back to nothing, through the reversed moment and back to nothing."""
+
+CYCLES: Mapping[Cycle, tuple[tuple[str, float], ...]] = MappingProxyType(
+    {
+        "load": (),
+        "load_unload": (("unloading", 0.0),),
+        "full": (("unloading", 0.0), ("reversed_loading", -1.0), ("reversed_unloading", 0.0)),
+    }
+)
+"""Branches of the moment-rotation curve after full load, and the load factor at which each ends."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A part of the moment-rotation curve after full load.
+
+    Parameters
+    ----------
+    name : str
+        See `CYCLES`.
+    end : float
+        Load factor at its end, whether that was reached or not.
+    factors : (k,) float64
+        Load factors at which the motion is kept, in order; negative where the moment is reversed.
+    u : (k, n_blocks, 3) float64 [mm, rad]
+        Displacements and rotations since the preload.
+    """
+
+    name: str
+    end: float
+    factors: F64
+    u: F64
+
+
+@dataclass(frozen=True)
+class Touch:
+    """An interface in contact, at the points where pressure is found.
+
+    Parameters
+    ----------
+    name : str
+        Of the interface, e.g. ``implant.prosthesis.superior`` or ``L3-L4.facet_joint.left``.
+    nodes, weights : (q, 4) int32, (q, 4) float64
+        Corners of the facet of each point, and their shares.
+    facet : (q,) int32
+        Number of that facet.
+    area : (q,) float64 [mm^2]
+        At rest.
+    pressure : (q,) float64 [MPa]
+        Force over that area.
+    gap : (q,) float64 [mm]
+        Opening since rest, negative where pressed in; infinite where the point faces no surface.
+    slip : (q,) float64 [mm]
+        Along the surface since rest; not a number where the point faces no surface.
+    """
+
+    name: str
+    nodes: I32
+    weights: F64
+    facet: I32
+    area: F64
+    pressure: F64
+    gap: F64
+    slip: F64
 
 
 class Response(Protocol):
@@ -117,12 +185,20 @@ class Response(Protocol):
         """Forces and moments (n_blocks, 3) [N, N mm] that nodes exert on the interfaces of each kind in `HELD`."""
         ...
 
+    def contacts(self, case: str) -> tuple[Touch, ...]:
+        """All interfaces in contact."""
+        ...
+
     def opposite(self, case: str) -> str | None:
         """An earlier case whose answer is exactly the opposite, if that is known."""
         ...
 
     def path(self, case: str) -> tuple[F64, F64]:
         """Load factors (k,) kept, and displacements (k, n_blocks, 3) [mm, rad] since the preload."""
+        ...
+
+    def branches(self, case: str) -> tuple[Branch, ...]:
+        """What follows full load, as far as it was solved."""
         ...
 
 
@@ -215,6 +291,10 @@ class LinearResponse:
             out[kind] += rows.nodal_forces(u.ravel()).reshape(-1, 3)
         return out
 
+    def contacts(self, case: str) -> tuple[Touch, ...]:
+        """None: what presses in a linear solution pulls as well."""
+        return ()
+
     def knows(self, case: str) -> bool:
         """See `Response`."""
         return case in self.solution.cases
@@ -232,9 +312,13 @@ class LinearResponse:
         """See `Response`; the full load alone."""
         return np.ones(1), self.solution.blocks(case)[None]
 
+    def branches(self, case: str) -> tuple[Branch, ...]:
+        """None: a linear solution comes back the way it went."""
+        return ()
+
 
 class NonlinearResponse:
-    """Solves load cases at finite rotation as they are asked for, and answers for them.
+    """Solves load cases at finite rotation as they are asked for, and answers for them at full load.
 
     A case with a follower load has two steps: the follower load alone, then the rest of the case on top of it. Cases
     with the same follower load continue from one solution of the first step.
@@ -248,6 +332,8 @@ class NonlinearResponse:
     control : newton.Control
     guesses : mapping, name -> pseudo-time -> Configuration
         Where cases may lead, see `spinefix.fem.newton.solve`.
+    cycle : {"load", "load_unload", "full"}
+        What `go_on` solves of cases with moments.
     """
 
     finite = True
@@ -259,11 +345,13 @@ class NonlinearResponse:
         factors: tuple[float, ...] = (1.0,),
         control: newton.Control | None = None,
         guesses: Mapping[str, Mapping[float, Configuration]] = MappingProxyType({}),
+        cycle: Cycle = "load",
     ) -> None:
         self.structure, self.cases, self.factors, self.control = structure, cases, factors, control
-        self.guesses = guesses
+        self.guesses, self.cycle = guesses, cycle
         self.model = structure.model
         self.solutions: dict[str, NonlinearSolution] = {}
+        self.rests: dict[str, NonlinearSolution] = {}
         self._preloads: dict[float, newton.Increment] = {}
         every = (*structure.items, *structure.inside)
         self._groups = tuple(g for i in every if isinstance(i, FiniteSolids) for g in i.groups)
@@ -282,19 +370,46 @@ class NonlinearResponse:
             See `spinefix.analysis.nonlinear.solve`.
         """
         if case not in self.solutions:
-            load = self.cases[case]
-            steps = [Step(case, load, factors=self.factors)]
-            start = None
-            if load.follower and (load.forces or load.moments):
-                first = Step("preload", LoadCase("preload", follower=load.follower))
+            load, steps, start = self.cases[case], self._steps(case), None
+            if len(steps) > 1:
                 if load.follower not in self._preloads:
                     guesses = {t: x for t, x in self.guesses.get(case, {}).items() if t <= 1.0}
-                    found = self.structure.solve([first], self.control, guesses=guesses)
+                    found = self.structure.solve(steps[:1], self.control, guesses=guesses)
                     self._preloads[load.follower] = found.increments[-1]
-                steps, start = [first, *steps], self._preloads[load.follower]
+                start = self._preloads[load.follower]
             guesses = {t: x for t, x in self.guesses.get(case, {}).items() if start is None or t > start.time}
             self.solutions[case] = self.structure.solve(steps, self.control, start=start, guesses=guesses)
         return self.solutions[case]
+
+    def _steps(self, case: str) -> list[Step]:
+        """The steps to full load: the preload, where there is one beside other loads, and the case."""
+        load, own = self.cases[case], Step(case, self.cases[case], factors=self.factors)
+        if not (load.follower and (load.forces or load.moments)):
+            return [own]
+        return [Step("preload", LoadCase("preload", follower=load.follower)), own]
+
+    def go_on(self, case: str) -> NonlinearSolution | None:
+        """Solve what follows full load, once; nothing if the cycle ends there or the case has no moment.
+
+        Raises
+        ------
+        NotConverged, CheckError
+            See `follow`.
+        """
+        legs = CYCLES[self.cycle] if self.cases[case].moments else ()
+        if legs and case not in self.rests:
+            steps, before = self._steps(case), 1.0
+            for name, end in legs:
+                steps.append(Step(name, _scaled(self.cases[case], end), factors=self._kept(before, end)))
+                before = end
+            self.rests[case] = self.structure.solve(steps, self.control, start=self._last(case))
+        return self.rests.get(case)
+
+    def _kept(self, start: float, end: float) -> tuple[float, ...]:
+        """Parts of a branch at which motions are kept: the load factors of the way to full load, and the end."""
+        sign = -1.0 if min(start, end) < 0.0 else 1.0
+        inner = {(sign * f - start) / (end - start) for f in self.factors}
+        return (*sorted(part for part in inner if 1e-9 < part < 1.0 - 1e-9), 1.0)
 
     def places(self, case: str) -> dict[float, Configuration]:
         """Return where a solved case has led, by pseudo-time, its preload included."""
@@ -311,6 +426,7 @@ class NonlinearResponse:
     def forget(self, case: str) -> None:
         """Drop the solution of a case to save memory."""
         self.solutions.pop(case, None)
+        self.rests.pop(case, None)
 
     def _last(self, case: str) -> newton.Increment:
         return self.follow(case).increments[-1]
@@ -411,6 +527,17 @@ class NonlinearResponse:
                 out[kind] += self._forces(item, inc, _as_evaluated(item, state), problem.pattern)
         return out
 
+    def contacts(self, case: str) -> tuple[Touch, ...]:
+        """See `Response`."""
+        inc = self._last(case)
+        pairs = zip(self.structure.items, inc.states, strict=False)  # loads have states too
+        found = [(i, i.report(inc.x, state)) for i, state in pairs if isinstance(i, Contact)]
+        return tuple(
+            _touch(name, item, report, rows)
+            for item, report in found
+            for name, rows in places(self.model, item).items()
+        )
+
     def opposite(self, case: str) -> str | None:
         """See `Response`; nothing is known beforehand."""
         return None
@@ -418,13 +545,30 @@ class NonlinearResponse:
     def path(self, case: str) -> tuple[F64, F64]:
         """See `Response`."""
         solution, start = self.follow(case), self._neutral(case)
-        first = 0.0 if start is None else start.time
-        u = solution.u if start is None else solution.u - start.blocks
-        n = self.model.mesh.n_points
-        if start is not None:  # turns since the preload, about fixed axes
-            for k, inc in enumerate(solution.increments):
-                u[k, n:] = rotations.log(inc.x.R @ start.x.R.transpose(0, 2, 1))
-        return solution.times - first, u
+        return solution.times - (0.0 if start is None else start.time), self._since(case, solution)
+
+    def branches(self, case: str) -> tuple[Branch, ...]:
+        """See `Response`."""
+        rest = self.rests.get(case)
+        if rest is None:
+            return ()
+        u, out, before = self._since(case, rest), list[Branch](), 1.0
+        first = len(self._steps(case))
+        for k, (name, end) in enumerate(CYCLES[self.cycle], first):
+            own = (rest.times > k + 1e-9) & (rest.times <= k + 1.0 + 1e-9)
+            out.append(Branch(name, end, before + (end - before) * (rest.times[own] - k), u[own]))
+            before = end
+        return tuple(out)
+
+    def _since(self, case: str, solution: NonlinearSolution) -> F64:
+        """Displacements and rotations (k, n_blocks, 3) since the preload; rotations about fixed axes."""
+        start, n = self._neutral(case), self.model.mesh.n_points
+        if start is None:
+            return solution.u
+        u = solution.u - start.blocks
+        for k, inc in enumerate(solution.increments):
+            u[k, n:] = rotations.log(inc.x.R @ start.x.R.transpose(0, 2, 1))
+        return u
 
     def _histories(self, inc: newton.Increment) -> list[tuple[FiniteSolids, State]]:
         """Each group of solids as an item, with its history."""
@@ -440,6 +584,12 @@ class NonlinearResponse:
         return terms.internal
 
 
+def _scaled(load: LoadCase, factor: float) -> LoadCase:
+    """A load case with a part of its forces and moments; the follower load stays."""
+    forces, moments = ({k: factor * v for k, v in of.items()} for of in (load.forces, load.moments))
+    return LoadCase(load.name, forces, moments, load.follower)
+
+
 def _kind(item: Item) -> str:
     """Which of `HELD` an item is; empty if none."""
     if isinstance(item, Cables):
@@ -447,6 +597,21 @@ def _kind(item: Item) -> str:
     if isinstance(item, CorotatedLinks):
         return {EmbeddedLinks: "screws", SurfaceLinks: "facet_joints"}.get(type(item.links), "ligaments")
     return "facet_joints" if isinstance(item, Contact) and item.name == LAYERS else ""
+
+
+def _touch(name: str, item: Contact, report: Report, rows: I32) -> Touch:
+    """Some slave points of a contact."""
+    surf = item.surfaces
+    return Touch(
+        name=name,
+        nodes=surf.nodes[rows],
+        weights=surf.weights[rows],
+        facet=surf.facet[rows],
+        area=surf.area[rows],
+        pressure=report.pressure[rows],
+        gap=report.gap[rows],
+        slip=report.slip[rows],
+    )
 
 
 def _as_evaluated(item: Item, state: State) -> State:

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spinefix.analysis import checks
-from spinefix.analysis.system import System, active_blocks, beam_groups, link_rows, rotation_index, solid_groups
+from spinefix.analysis.system import (
+    System,
+    active_blocks,
+    beam_groups,
+    link_rows,
+    refuse_contact,
+    rotation_index,
+    solid_groups,
+)
 from spinefix.errors import CheckError
 from spinefix.fem import assembly, constraints, linsolve
 from spinefix.fem.links import link_stiffness
@@ -39,7 +47,10 @@ def build_system(model: Model, watch: Stopwatch | None = None) -> System:
     ------
     MeshError, MaterialError, ConstraintError
         The model is unusable; the message names the region, element or node.
+    UsageError
+        The model has contact pairs.
     """
+    refuse_contact(model)
     watch = watch or Stopwatch()
     index = rotation_index(model)
     solids, beams = solid_groups(model), beam_groups(model)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from spinefix import materials as laws
-from spinefix.errors import MaterialError
+from spinefix.errors import MaterialError, UsageError
 from spinefix.fem import assembly, constraints, links
 from spinefix.fem.beams import BeamGroup, beam_axes
 from spinefix.fem.beams_plastic import Yielding
@@ -167,6 +167,21 @@ def beam_yielding(model: Model, group: BeamGroup) -> Yielding | None:
         limit[mine] = material.parameters["yield_MPa"]
         hardening[mine] = material.parameters.get("hardening_MPa", 0.0)
     return Yielding(limit, hardening) if np.isfinite(limit).any() else None
+
+
+def refuse_contact(model: Model) -> None:
+    """Refuse a model with contact pairs where all is linear.
+
+    Raises
+    ------
+    UsageError
+        Names the first pair.
+    """
+    if model.contact_pairs:
+        raise UsageError(
+            f"{model.contact_pairs[0].name} is not bonded: it opens and slides, which nothing linear can hold; bond it "
+            "(in a scenario prosthesis.interface: bonded), or solve it here by nonlinear analysis"
+        )
 
 
 def link_rows(model: Model, n_dof: int) -> tuple[links.Links, ...]:

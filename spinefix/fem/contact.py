@@ -14,8 +14,14 @@ sides balance in force and moment.
 
 Friction is a spring between each slave point and an anchor, a material point of the master surface, that drags the
 anchor along where it would pull with more than mu p. Its traction does work on the motion of the foot over the facet;
-so both sides balance here too. Its tangent is symmetric: it leaves out that the traction of slipping points grows with
-the pressure, and that the anchor moves a little otherwise than the foot.
+so both sides balance here too. Its tangent leaves out that the anchor moves a little otherwise than the foot. That the
+traction of slipping points grows with the pressure makes it unsymmetric.
+
+A part that nothing but contacts hold floats where they part. With `hold`, each slave point has weak springs, normal and
+tangential, to where it was over the master surface at the last accepted increment. `settle` repeats that at constant
+load, from each answer to the next, until the springs carry next to nothing: the answer is in balance without them, and
+of all places where a loose part may be it is near the last one. Where the load drives a part on and on, `settle` gives
+up and names the contact. (Proximal point method: Rockafellar RT (1976), SIAM J Control Optim 14:877-898.)
 
 Source: Simo JC, Laursen TA (1992), An augmented Lagrangian treatment of contact problems involving friction, Comput
 Struct 42:97-116; integration at the slave quadrature points as in Fischer KA, Wriggers P (2005), Frictionless 2D
@@ -26,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -41,6 +48,15 @@ from spinefix.mesh.locate import closest_facets, facet_functions
 
 _TOUCH = 1e-9
 """Points nearer than this part of their size get stiffness, so that bodies laid on each other are held."""
+
+_DRAG = 1e-3
+"""Part of the greatest load or reaction so far that springs of `Interface.hold` may carry once a contact is settled."""
+
+_PATIENCE = 5
+"""Repetitions at constant load after which those springs should carry less than half of what they did at first."""
+
+_LOST = 0.5
+"""Slip over `Interface.reach`, beyond which a part that still moves at constant load is given up."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,8 @@ class Interface:
     penetration : float [1]
         Tolerance of `settle`: mean penetration of the points of a slave facet over their size. (Single points of
         meshes that do not match keep some more; `Report` tells how much.)
+    hold : float [1]
+        Stiffness over the normal one of the springs that hold slave points where they were at the last increment.
     """
 
     kind: Literal["no_tension", "friction"] = "no_tension"
@@ -74,6 +92,7 @@ class Interface:
     reach: float = 2.0
     fade: float = 0.0
     penetration: float = 1e-3
+    hold: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in ("no_tension", "friction"):
@@ -82,6 +101,8 @@ class Interface:
             raise UsageError(f"an interface of kind {self.kind!r} cannot have a friction of {self.friction:g}")
         if min(self.stiffness, self.sticking, self.reach, self.penetration) <= 0.0:
             raise UsageError("stiffness, sticking, reach and penetration of an interface must be positive")
+        if min(self.hold, self.fade) < 0.0 or (self.hold and self.fade):
+            raise UsageError("hold and fade of an interface must not be negative, and one of them is zero")
 
 
 @dataclass(frozen=True)
@@ -98,6 +119,8 @@ class Report:
         Nominal, on the slave surface: pressure and friction.
     slipping : (q,) bool
         Friction is at its limit.
+    slip : (q,) float64 [mm]
+        Along the master surface, since rest; not a number where the point faces no master facet now or did not then.
     position : (q, 3) float64 [mm]
         Of the slave points.
     area : float [mm^2]
@@ -110,12 +133,15 @@ class Report:
         Largest over size.
     mean_penetration : float [1]
         Over size, mean of the points under pressure of a slave facet, worst facet.
+    drag : float [N]
+        Sum of the sizes of what the springs of `Interface.hold` carry.
     """
 
     gap: F64
     pressure: F64
     traction: F64
     slipping: Bool
+    slip: F64
     position: F64
     area: float
     force: F64
@@ -123,14 +149,48 @@ class Report:
     penetration: float
     relative_penetration: float
     mean_penetration: float
+    drag: float
+
+
+@dataclass
+class _Action:
+    """Tractions on the slave points of some pairs, and their derivatives.
+
+    Parameters
+    ----------
+    pressure, stiffness : (p,) float64 [MPa], [MPa/mm]
+        Along the normal.
+    shear, shear_stiffness : (p, 3) float64 [MPa], (p, 3, 3) float64 [MPa/mm]
+        In the surface; no rows without friction and hold.
+    shear_by_gap : (p, 3) float64 [MPa/mm]
+        What `shear` loses as the gap opens; no rows without friction.
+    """
+
+    pressure: F64
+    stiffness: F64
+    shear: F64
+    shear_stiffness: F64
+    shear_by_gap: F64
+
+    @classmethod
+    def normal(cls, pressure: F64, stiffness: F64, *, shear: bool, friction: bool) -> _Action:
+        """Return what acts along the normal, with room for the rest."""
+        n, m = len(pressure) * shear, len(pressure) * friction
+        return cls(pressure, stiffness, np.zeros((n, 3)), np.zeros((n, 3, 3)), np.zeros((m, 3)))
+
+    def take(self, rows: I32) -> _Action:
+        """Return those of some pairs."""
+        optional = (self.shear, self.shear_stiffness, self.shear_by_gap)
+        return _Action(self.pressure[rows], self.stiffness[rows], *(a[rows] if len(a) else a for a in optional))
 
 
 @dataclass(frozen=True)
 class Contact:
     """Two surfaces in contact, an `Item`.
 
-    The state holds the pressure, lambda in the evaluation, the master facet of each foot (-1 for none), and with
-    friction the anchors (q, 3): master facet (-1 for none) and facet coordinates.
+    The state holds the pressure, lambda in the evaluation, the master facet of each foot (-1 for none); with friction
+    the anchors (q, 3): master facet (-1 for none) and facet coordinates; with hold the gap (infinite for none), the
+    feet (q, 3), and the size (q,) [MPa] of what the springs carried.
 
     Parameters
     ----------
@@ -164,10 +224,15 @@ class Contact:
 
         For parts that were placed against each other but whose meshes do not quite agree. They keep their distance.
         """
-        pairs = self._pairs(np.zeros_like(self.surfaces.points))
+        pairs = self._rest
         offset = np.zeros(len(self.surfaces))
         offset[pairs.point] = np.where(np.abs(pairs.gap) <= within, pairs.gap, 0.0)
         return replace(self, offset=offset)
+
+    @cached_property
+    def _rest(self) -> Pairs:
+        """Pairs at rest."""
+        return self._pairs(np.zeros_like(self.surfaces.points))
 
     @property
     def stiffness(self) -> F64:
@@ -181,8 +246,10 @@ class Contact:
     def start(self) -> State:
         """No pressure; anchors where the surfaces face each other at rest."""
         none = np.zeros(len(self.surfaces))
-        feet = self._feet(self._pairs(np.zeros_like(self.surfaces.points)))
-        return (none, none, feet[:, 0], feet) if self.interface.friction else (none, none, feet[:, 0])
+        feet = self._feet(self._rest)
+        out: State = (none, none, feet[:, 0])
+        out = (*out, feet) if self.interface.friction else out
+        return (*out, self._gaps(self._rest), feet, none) if self.interface.hold else out
 
     def evaluate(self, x: Configuration, time: float, state: State, out: Terms, first: int) -> State:
         """See `spinefix.fem.items.Item.evaluate`."""
@@ -191,31 +258,30 @@ class Contact:
         trial, pressure = self._pressure(every, base)
         new = np.zeros(len(self.surfaces))
         new[every.point] = pressure
-        touching = np.flatnonzero(trial >= -_TOUCH * (self.stiffness * self.surfaces.size)[every.point]).astype(
-            np.int32
+        stiffness = self.stiffness[every.point]
+        touching = trial >= -_TOUCH * stiffness * self.surfaces.size[every.point]
+        law = self.interface
+        action = _Action.normal(
+            pressure, stiffness * touching, shear=law.friction + law.hold > 0.0, friction=law.friction > 0.0
         )
-        pairs, pressure = every.take(touching), pressure[touching]
-        area = self.surfaces.area[pairs.point]
-        gradient = pairs.gradient()
-        np.add.at(out.internal, pairs.nodes, -(area * pairs.share * pressure)[:, None, None] * gradient)
-        blocks = None
-        if out.wants_tangent:
-            flat = gradient.reshape(len(pairs), 24)
-            k = self.stiffness[pairs.point] * area * pairs.share
-            blocks = k[:, None, None] * flat[:, :, None] * flat[:, None, :]
-            blocks -= (area * pairs.share * pressure)[:, None, None] * pairs.hessian()
-        self._add_fading(pairs, pressure, base, out, blocks)
         feet = self._feet(every)
         states: State = (new, base, feet[:, 0])
         if self.interface.friction:
-            states = (*states, self._add_friction(x, state[3], feet, pairs, pressure, out, blocks))
-        if blocks is not None and len(pairs):
+            states = (*states, self._add_friction(x, state[3], feet, every, _rows(touching), pressure, action))
+        if self.interface.hold:
+            states = (*states, *self._add_hold(x, state[-3:], feet, every, action))
+            touching[:] = True
+        acting = _rows(touching)
+        pairs = every.take(acting)
+        blocks = self._add(pairs, action.take(acting), out)
+        self._add_fading(pairs, pressure[acting], base, out, blocks)
+        if len(blocks):
             out.loose.append(_scatter(pairs.nodes, blocks, 3 * len(out.internal)))
         return states
 
-    def _add_fading(self, pairs: Pairs, pressure: F64, base: F64, out: Terms, blocks: F64 | None) -> None:
+    def _add_fading(self, pairs: Pairs, pressure: F64, base: F64, out: Terms, blocks: F64) -> None:
         """Add what the energy of points beyond the border loses as they move outwards."""
-        rows = np.flatnonzero(pairs.fades).astype(np.int32)
+        rows = _rows(pairs.fades)
         if not len(rows):
             return
         some, p = pairs.take(rows), pressure[rows]
@@ -223,9 +289,33 @@ class Contact:
         stored = area * (p**2 - base[some.point] ** 2) / (2.0 * self.stiffness[some.point])
         slope = some.share_gradient()
         np.add.at(out.internal, some.nodes, (stored[:, None] * slope).reshape(-1, 8, 3))
-        if blocks is not None:
+        if len(blocks):
             mixed = (area * p)[:, None, None] * some.gradient().reshape(-1, 24)[:, :, None] * slope[:, None, :]
             blocks[rows] += stored[:, None, None] * some.share_hessian() - mixed - mixed.transpose(0, 2, 1)
+
+    def _add(self, pairs: Pairs, action: _Action, out: Terms) -> F64:
+        """Add the forces of pairs; return the symmetric part of their tangent (p, 24, 24), empty if none is wanted."""
+        area = self.surfaces.area[pairs.point] * pairs.share
+        gradient = pairs.gradient()
+        force = -(area * action.pressure)[:, None, None] * gradient
+        # How the foot moves over the facet does not change under rigid motion: neither side gains force or moment.
+        slip = pairs.tangents.transpose(0, 2, 1) @ pairs.foot_gradient() if len(action.shear) else np.zeros(0)
+        if len(slip):
+            force -= area[:, None, None] * np.einsum("pi,pid->pd", action.shear, slip).reshape(-1, 8, 3)
+        np.add.at(out.internal, pairs.nodes, force)
+        if not out.wants_tangent:
+            return np.zeros((0, 24, 24))
+        flat = gradient.reshape(len(pairs), 24)
+        blocks = (action.stiffness * area)[:, None, None] * flat[:, :, None] * flat[:, None, :]
+        blocks -= (area * action.pressure)[:, None, None] * pairs.hessian()
+        if len(slip):
+            blocks += slip.transpose(0, 2, 1) @ (area[:, None, None] * action.shear_stiffness) @ slip
+        rows = _rows(np.asarray(action.shear_by_gap.any(axis=1)))
+        if len(rows):
+            side = np.einsum("pi,pid->pd", area[rows, None] * action.shear_by_gap[rows], slip[rows])
+            grows = side[:, :, None] * flat[rows, None, :]
+            out.unsymmetric.append(_scatter(pairs.nodes[rows], grows, 3 * len(out.internal)))
+        return np.asarray(blocks)
 
     def energy(self, x: Configuration, state: State) -> float:
         """Return the energy [N mm] whose derivative the pressure is; it vanishes with the penetration. No friction."""
@@ -239,17 +329,20 @@ class Contact:
         """Return pressures, gaps and resultants of an accepted increment (its configuration and state)."""
         surf = self.surfaces
         pairs = self._pairs(x.u, state[2])
-        gap, pressure = np.full(len(surf), np.inf), state[0]
-        gap[pairs.point] = self._gap(pairs)
+        gap, pressure = self._gaps(pairs), state[0].copy()
+        pressure[pairs.point] *= pairs.share
         pressed = pressure[pairs.point] > 0.0
         traction, slipping = np.zeros((len(surf), 3)), np.zeros(len(surf), bool)
         traction[pairs.point] = pressure[pairs.point, None] * pairs.normal
         if self.interface.friction:
-            pull, _ = self._pull(x, state[3], pairs)
+            away, _ = self._away(x, state[3], pairs)
+            pull = -(self.interface.sticking * self.stiffness[pairs.point])[:, None] * away
             traction[pairs.point] += pull
             limit = self.interface.friction * pressure[pairs.point]
             slipping[pairs.point] = pressed & (np.linalg.norm(pull, axis=1) >= limit * (1.0 - 1e-6))
-        traction[pairs.point] *= pairs.share[:, None]
+        slip, at_rest = np.full(len(surf), np.nan), self._feet(self._rest)
+        away, _ = self._away(x, at_rest, pairs)
+        slip[pairs.point] = np.where(at_rest[pairs.point, 0] >= 0.0, np.linalg.norm(away, axis=1), np.nan)
         position, _ = surf.place(surf.points + x.u)
         force = surf.area[:, None] * traction
         deep = np.where(pressure > 0.0, np.maximum(-gap, 0.0), 0.0)
@@ -261,6 +354,7 @@ class Contact:
             pressure=pressure,
             traction=traction,
             slipping=slipping,
+            slip=slip,
             position=position,
             area=float(surf.area[pressure > 0.0].sum()),
             force=force.sum(axis=0),
@@ -268,6 +362,7 @@ class Contact:
             penetration=float(deep.max(initial=0.0)),
             relative_penetration=float((deep / surf.size).max(initial=0.0)),
             mean_penetration=float(mean.max()),
+            drag=float(surf.area @ state[-1]) if self.interface.hold else 0.0,
         )
 
     def facet_pressure(self, report: Report) -> F64:
@@ -283,12 +378,18 @@ class Contact:
         """Gap [mm] that counts."""
         return np.asarray(pairs.gap - np.asarray(self.offset)[pairs.point])
 
+    def _gaps(self, pairs: Pairs) -> F64:
+        """The same of all slave points (q,), infinite without a pair."""
+        out = np.full(len(self.surfaces), np.inf)
+        out[pairs.point] = self._gap(pairs)
+        return out
+
     def _pressure(self, pairs: Pairs, base: F64) -> tuple[F64, F64]:
         """Pressure of each pair, before and after tension is taken away."""
         trial = base[pairs.point] - self.stiffness[pairs.point] * self._gap(pairs)
         return trial, np.maximum(trial, 0.0)
 
-    # --- friction ---
+    # --- friction and hold ---
 
     def _feet(self, pairs: Pairs) -> F64:
         """Feet as anchors (q, 3)."""
@@ -296,8 +397,8 @@ class Contact:
         out[pairs.point, 0], out[pairs.point, 1:] = pairs.facet, pairs.uv
         return out
 
-    def _pull(self, x: Configuration, anchors: F64, pairs: Pairs) -> tuple[F64, F64]:
-        """Traction (p, 3) [MPa] of the springs to the anchors on slave points, and the feet (p, 3) [mm]."""
+    def _away(self, x: Configuration, anchors: F64, pairs: Pairs) -> tuple[F64, F64]:
+        """From anchors to feet along the surface (p, 3) [mm], zero without an anchor, and the feet (p, 3) [mm]."""
         now = self.surfaces.points + x.u
         own = now[pairs.nodes]
         foot = -np.einsum("pm,pmi->pi", pairs.weights[:, 4:], own[:, 4:])
@@ -307,39 +408,44 @@ class Contact:
         N, _ = facet_functions(corners, mine[:, 1:])
         away = np.where(has[:, None], foot - np.einsum("pm,pmi->pi", N, now[corners]), 0.0)
         away -= np.einsum("pi,pi->p", away, pairs.normal)[:, None] * pairs.normal
-        stiffness = self.interface.sticking * self.stiffness[pairs.point]
-        return -stiffness[:, None] * away, foot
+        return away, foot
 
     def _add_friction(
-        self,
-        x: Configuration,
-        anchors: F64,
-        feet: F64,
-        pairs: Pairs,
-        pressure: F64,
-        out: Terms,
-        blocks: F64 | None,
+        self, x: Configuration, anchors: F64, feet: F64, every: Pairs, rows: I32, pressure: F64, action: _Action
     ) -> F64:
-        """Add the forces of friction, its stiffness to `blocks` (p, 24, 24), and return the new anchors."""
-        area = self.surfaces.area[pairs.point] * pairs.share
+        """Add friction to the `rows` of pairs that touch; return the new anchors."""
+        pairs = every.take(rows)
         k = self.interface.sticking * self.stiffness[pairs.point]
-        pull, foot = self._pull(x, anchors, pairs)
+        away, foot = self._away(x, anchors, pairs)
+        pull = -k[:, None] * away
         size = np.linalg.norm(pull, axis=1)
-        limit = self.interface.friction * pressure
+        limit = self.interface.friction * pressure[rows]
         slips = size > limit
         part = np.where(slips, limit / np.where(slips, size, 1.0), 1.0)
         traction = part[:, None] * pull
-        # How the foot moves over the facet does not change under rigid motion, so neither side gains force or moment.
-        slip = pairs.tangents.transpose(0, 2, 1) @ pairs.foot_gradient()
-        force = -area[:, None] * np.einsum("pi,pid->pd", traction, slip)
-        np.add.at(out.internal, pairs.nodes, force.reshape(-1, 8, 3))
-        if blocks is not None:
-            along = pull / np.where(size > 0.0, size, 1.0)[:, None]
-            D = np.eye(3) - pairs.normal[:, :, None] * pairs.normal[:, None, :]
-            D -= slips[:, None, None] * along[:, :, None] * along[:, None, :]
-            D *= (k * part * area)[:, None, None]
-            blocks += slip.transpose(0, 2, 1) @ D @ slip
+        along = pull / np.where(size > 0.0, size, 1.0)[:, None]
+        D = _in_plane(pairs)
+        D -= slips[:, None, None] * along[:, :, None] * along[:, None, :]
+        action.shear[rows] += traction
+        action.shear_stiffness[rows] += D * (k * part)[:, None, None]
+        grows = slips & (pressure[rows] > 0.0)
+        action.shear_by_gap[rows] = (self.interface.friction * self.stiffness[pairs.point] * grows)[:, None] * along
         return self._dragged(x, anchors, feet, pairs.point, slips, foot + traction / k[:, None])
+
+    def _add_hold(self, x: Configuration, before: State, feet: F64, pairs: Pairs, action: _Action) -> State:
+        """Add springs to where points were, and return where they are now and what the springs carry."""
+        gap, old, k = self._gap(pairs), before[0][pairs.point], self.interface.hold * self.stiffness[pairs.point]
+        known = np.isfinite(old)
+        k = k * known
+        push = -k * (gap - np.where(known, old, 0.0))
+        away, _ = self._away(x, before[1], pairs)
+        action.pressure, action.stiffness = action.pressure + push, action.stiffness + k
+        pull = -k[:, None] * away
+        action.shear += pull
+        action.shear_stiffness += k[:, None, None] * _in_plane(pairs)
+        carried = np.zeros(len(self.surfaces))
+        carried[pairs.point] = np.hypot(push, np.linalg.norm(pull, axis=1))
+        return self._gaps(pairs), feet, carried
 
     def _dragged(self, x: Configuration, anchors: F64, feet: F64, point: I32, slips: Bool, where: F64) -> F64:
         """Anchors after slip: at `where` (p, 3) if they slip, kept if they stick, at the foot if the point is free."""
@@ -354,6 +460,15 @@ class Contact:
         return new
 
 
+def _rows(chosen: Bool) -> I32:
+    return np.flatnonzero(chosen).astype(np.int32)
+
+
+def _in_plane(pairs: Pairs) -> F64:
+    """Projectors (p, 3, 3) into the surface."""
+    return np.asarray(np.eye(3) - pairs.normal[:, :, None] * pairs.normal[:, None, :])
+
+
 def _scatter(nodes: I32, blocks: F64, size: int) -> csr_array:
     """Sum blocks (p, 24, 24) of nodes (p, 8) into a matrix."""
     dofs = (3 * nodes[:, :, None] + np.arange(3)).reshape(len(nodes), 24)
@@ -365,6 +480,9 @@ def _scatter(nodes: I32, blocks: F64, size: int) -> csr_array:
 
 Worst = Callable[[F64], list[str]]
 """Names of the worst places for a residual (n_blocks,) [N]."""
+
+Reported = tuple[Contact, Report]
+"""A contact and its report in one increment."""
 
 
 @dataclass(frozen=True)
@@ -410,23 +528,27 @@ def solve(
     Raises
     ------
     NotConverged
-        As `newton.solve`, or the penetration stays above the tolerance.
+        As `newton.solve`, or a contact does not settle. `partial` ends before a state that is held in place by springs.
     """
     here = start
     kept: list[newton.Increment] = []
     history: list[newton.Attempt] = []
     reports, updates = [], []
+    most_load = 0.0 if start is None else _load(problem, start)
     for time in times:
         try:
             path = newton.solve(problem, [time], control, start=here, kinks=kinks, worst=worst, guesses=guesses)
             history += path.history
+            most_load = max(most_load, _load(problem, path.increments[-1]))
             here, count, more = settle(
-                problem, path.increments[-1], control, tolerance=tolerance, most=most, worst=worst
+                problem, path.increments[-1], control, tolerance=tolerance, most=most, worst=worst, load=most_load
             )
         except newton.NotConverged as error:
             late = [i for i in error.partial.increments if not kept or i.time > kept[-1].time]
-            partial = newton.Path((*kept, *late), (*history, *error.history))
-            raise newton.NotConverged(str(error), partial, error.worst) from None
+            partial = newton.Path((*kept, *([] if _holding(problem) else late)), (*history, *error.history))
+            reached = (*kept, *error.partial.increments)
+            message = str(error) + (_situation(_reported(problem, reached[-1])) if reached else "")
+            raise newton.NotConverged(message, partial, error.worst) from None
         history += more
         kept.append(here)
         updates.append(count)
@@ -442,8 +564,15 @@ def settle(
     tolerance: float | None = None,
     most: int = 12,
     worst: Worst | None = None,
+    load: float | None = None,
 ) -> tuple[newton.Increment, int, tuple[newton.Attempt, ...]]:
-    """Update lambda at constant load until no contact penetrates more than `tolerance`; see `solve`.
+    """Find equilibrium anew at constant load, with new lambda and new places of springs that hold, until both settle.
+
+    Parameters
+    ----------
+    load : float [N]
+        What the springs of `Interface.hold` are measured by; by default the greatest load or reaction of `increment`.
+    problem, increment, control, tolerance, most, worst : see `solve`
 
     Returns
     -------
@@ -452,32 +581,66 @@ def settle(
     updates : int
     history : tuple of newton.Attempt
     """
-    here, history = increment, list[newton.Attempt]()
-    for count in range(most + 1):
-        depths = _depths(problem, here, tolerance)
-        deepest = max(depths, key=lambda name: depths[name][0] / depths[name][1], default="")
-        depth, allowed = depths.get(deepest, (0.0, 0.0))
-        if depth <= allowed:
-            return here, count, tuple(history)
-        if count < most:
-            path = _again(problem, here, control, worst)
-            history += path.history
-            here = replace(path.increments[-1], before=here.before, before_time=here.before_time, pace=here.pace)
-    message = (
-        f"contact {deepest!r} penetrates {depth:.3g} of the element size at time {here.time:g} after {most} updates; "
-        f"tolerance {allowed:g}. A stiffer interface, or a finer slave surface, helps."
-    )
-    raise newton.NotConverged(message, newton.Path((here,), tuple(history)), [deepest])
+    here, history, drags = increment, list[newton.Attempt](), list[float]()
+    scale = _load(problem, increment) if load is None else load
+    count = 0
+    while (found := _unsettled(reported := _reported(problem, here), tolerance, scale)) is not None:
+        drags.append(sum(report.drag for _, report in reported))
+        tired = count >= _PATIENCE and drags[-1] > 0.5 * drags[0]
+        if count == most or tired or any(map(_lost, reported)):
+            name, what, repair = found
+            message = f"contact {name!r} {what} at time {here.time:g} after {count} repetitions; {repair}"
+            raise newton.NotConverged(message, newton.Path((here,), tuple(history)), [name])
+        path = _again(problem, here, control, worst)
+        history += path.history
+        here = replace(path.increments[-1], before=here.before, before_time=here.before_time, pace=here.pace)
+        count += 1
+    return here, count, tuple(history)
 
 
-def _depths(problem: Problem, here: newton.Increment, tolerance: float | None) -> dict[str, tuple[float, float]]:
-    """Mean penetration and its tolerance of each contact."""
-    reports = contact_reports(problem, here)
-    return {
-        item.name: (reports[item.name].mean_penetration, tolerance or item.interface.penetration)
-        for item in problem.items
-        if isinstance(item, Contact) and item.augmented  # a layer that gives may be pressed
-    }
+def _unsettled(reported: Sequence[Reported], tolerance: float | None, load: float) -> tuple[str, str, str] | None:
+    """Name of the contact farthest from its tolerances, what is wrong and what may help; None if all keep to them."""
+    worst = 1.0
+    found: tuple[str, str, str] | None = None
+    for item, report in reported:
+        allowed = tolerance or item.interface.penetration
+        depth = report.mean_penetration / allowed if item.augmented else 0.0  # a layer that gives may be pressed
+        drag = report.drag / (_DRAG * load) if report.drag > 0.0 else 0.0
+        if max(depth, drag) <= worst:
+            continue
+        worst = max(depth, drag)
+        if depth > drag:
+            what = f"penetrates {report.mean_penetration:.3g} of the element size (tolerance {allowed:g})"
+            found = item.name, what, "a stiffer interface, or a finer slave surface, helps"
+        else:
+            hint = "nothing holds the parts in place; friction or a compressive preload may"
+            found = item.name, "does not come to rest", hint
+    return found
+
+
+def _lost(reported: Reported) -> bool:
+    """Whether a part that springs hold has left its place."""
+    item, report = reported
+    limit = _LOST * item.interface.reach * item.surfaces.size
+    return item.interface.hold > 0.0 and bool((report.slip > limit).any())
+
+
+def _situation(reported: Sequence[Reported]) -> str:
+    """Say how far parts that springs hold have slid."""
+    slid = {item.name: np.nanmax(report.slip, initial=0.0) for item, report in reported if item.interface.hold}
+    return "".join(f"; {name} has slid {slip:.2g} mm" for name, slip in slid.items())
+
+
+def _load(problem: Problem, here: newton.Increment) -> float:
+    """The greatest load or reaction on a node [N]; moments over the size of the model."""
+    n = len(problem.points)
+    forces = np.abs(here.external), np.abs(here.reactions)
+    return float(max(max(f[:n].max(initial=0.0), f[n:].max(initial=0.0) / problem.size) for f in forces))
+
+
+def _holding(problem: Problem) -> bool:
+    """Whether increments that are not settled lean on springs that hold."""
+    return any(isinstance(item, Contact) and item.interface.hold > 0.0 for item in problem.items)
 
 
 def _again(
@@ -485,7 +648,7 @@ def _again(
 ) -> newton.Path:
     """Find equilibrium anew at the same load with the state of `here`."""
     blink = 1e-9 * max(here.time - here.before_time, 1e-3 * abs(here.time))
-    start = replace(here, time=here.time - blink, pace=blink, before=None)
+    start = replace(here, time=here.time - blink, pace=2.0 * blink, before=None)  # in one increment, whatever round-off
     return newton.solve(problem, [here.time], control, start=start, worst=worst)
 
 
@@ -507,8 +670,12 @@ def follow(
 
 def contact_reports(problem: Problem, increment: newton.Increment) -> dict[str, Report]:
     """Return the reports of all contacts of a problem in an accepted increment."""
-    return {
-        item.name: item.report(increment.x, state)
+    return {item.name: report for item, report in _reported(problem, increment)}
+
+
+def _reported(problem: Problem, increment: newton.Increment) -> list[Reported]:
+    return [
+        (item, item.report(increment.x, state))
         for item, state in zip(problem.items, increment.states, strict=True)
         if isinstance(item, Contact)
-    }
+    ]

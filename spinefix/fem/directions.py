@@ -213,15 +213,19 @@ class FrozenKrylov(Direction):
         """Factorize the tangent itself and use it."""
         self._factor.renew(K)
         self._made, self._wasted = K.turns, 0.0
+        if K.unsymmetric is not None:  # which the factorization leaves out
+            step, _ = self._krylov(K, -residual, K.turns.since(K.turns))
+            if step is not None:
+                return step
         return -self._factor(residual)
 
     def _krylov(self, K: Tangent, b: F64, turns: Turns) -> tuple[F64 | None, int]:
-        """Solve by conjugate gradients, or GMRES where loads make K unsymmetric; None if that takes too long."""
+        """Solve by conjugate gradients, or GMRES where K is not symmetric; None if that takes too long."""
 
         def precondition(r: F64) -> F64:
             return turns.turn(self._factor(turns.back(r)))
 
-        run = gmres if K.U.shape[1] else conjugate_gradients
+        run = conjugate_gradients if K.is_symmetric else gmres
         return run(K.__matmul__, precondition, b, self.tolerance, self.most)
 
 

@@ -92,7 +92,7 @@ def _scattered(block: F64, where: I32, n: int) -> csr_array:
 
 @dataclass(frozen=True)
 class Tangent:
-    """The derivative of the residual: matrix + dense + U V^T on the free dofs.
+    """The derivative of the residual: matrix + dense + U V^T + unsymmetric on the free dofs.
 
     Parameters
     ----------
@@ -104,6 +104,7 @@ class Tangent:
         Rotations of the blocks since rest.
     dense : Dense or None
         Symmetric.
+    unsymmetric : csr (n_free, n_free) or None
     """
 
     matrix: csr_array
@@ -112,9 +113,17 @@ class Tangent:
     by_motion: F64
     turns: Turns
     dense: Dense | None = None
+    unsymmetric: csr_array | None = None
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether all of it is."""
+        return not self.U.shape[1] and self.unsymmetric is None
 
     def __matmul__(self, v: F64) -> F64:
         out = np.asarray(self.matrix @ v + self.U @ (self.V.T @ v))
+        if self.unsymmetric is not None:
+            out += self.unsymmetric @ v
         if self.dense is not None:
             pairs = zip(self.dense.parts, self.dense.spread(v), strict=True)
             out += self.dense.gather([part.rough(own) for part, own in pairs])
@@ -347,13 +356,24 @@ class _Reduction:
         if motion is not None and motion.any():
             step = motion.ravel().copy()
             step[dofs.slave] = slaves @ step
-            force = K @ step + sum((m @ step for m in loose), np.zeros(n))
+            force = K @ step + sum((m @ step for m in (*loose, *terms.unsymmetric)), np.zeros(n))
             for part in terms.dense:
                 force[part.dofs] += part.rough(step[part.dofs])
             by_motion = reduce(force)
         if self._meter is None:
             self._meter = TurnMeter(*self._nodes, dofs.free, pattern, K.data)
-        return Tangent(matrix, U, V, by_motion, self._meter(x, terms.dense), self._dense(terms.dense, C))
+        turns, dense = self._meter(x, terms.dense), self._dense(terms.dense, C)
+        return Tangent(matrix, U, V, by_motion, turns, dense, self._unsymmetric(terms.unsymmetric, C))
+
+    def _unsymmetric(self, parts: Sequence[csr_array], carry: csr_array) -> csr_array | None:
+        """The sum of tangents that need not be symmetric, on the free dofs."""
+        if not parts:
+            return None
+        dofs, n = self.constraints.dofs, carry.shape[1]
+        rows = np.concatenate([dofs.free, np.repeat(dofs.slave, np.diff(carry.indptr))])
+        values, cols = np.concatenate([np.ones(n), carry.data]), np.concatenate([np.arange(n), carry.indices])
+        T = csr_array(coo_array((values, (rows, cols)), shape=(parts[0].shape[0], n)))
+        return csr_array(T.T @ _sum(parts) @ T)
 
     def _dense(self, parts: Sequence[DensePart], carry: csr_array) -> Dense | None:
         """The dense parts, with the places of their dofs."""

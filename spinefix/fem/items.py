@@ -222,6 +222,8 @@ class Terms:
         More tangent, U V^T; need not be symmetric. For loads that couple many dofs weakly.
     dense : list of DensePart
         More tangent, of parts that couple all their blocks.
+    unsymmetric : list of sparse (n_dof, n_dof)
+        More tangent of a pattern that may change, for few dofs: the limit of friction, which follows the pressure.
     """
 
     internal: F64
@@ -231,6 +233,7 @@ class Terms:
     loose: list[sp.csr_array] = field(default_factory=list)
     low_rank: list[tuple[F64, F64]] = field(default_factory=list)
     dense: list[DensePart] = field(default_factory=list)
+    unsymmetric: list[sp.csr_array] = field(default_factory=list)
 
     @classmethod
     def zeros(cls, pattern: BlockPattern, *, tangent: bool) -> Terms:

@@ -28,6 +28,11 @@ from spinefix.fem.turns import Turns
 F64 = NDArray[np.float64]
 
 
+NEAR = 0.02
+"""Relative residual from which on steps heed what friction makes unsymmetric. A choice: near the answer that makes the
+convergence quadratic; far off, where points still touch, part and slip anew, steps without it go astray less."""
+
+
 @dataclass(frozen=True)
 class Control:
     """Tolerances and limits; none of them has a dimension.
@@ -331,7 +336,8 @@ class _Walk:
                     return balance
                 if error > 1e6 * min(trace.errors) or not size <= 1e12 * min(trace.sizes):
                     raise ConvergenceError(f"diverged: relative residual {error:.3g}")
-            step, stiffest = self._direction(balance, end, states, motion)
+            near = bool(trace.errors) and trace.errors[-1] <= NEAR
+            step, stiffest = self._direction(balance, end, states, motion, near)
             floor = max(floor, 8.0 * np.finfo(float).eps * stiffest * problem.size)
             work = abs(float(step @ balance.residual))
             if not np.isfinite(work):
@@ -348,7 +354,9 @@ class _Walk:
             f"no equilibrium after {control.max_iterations} iterations (relative residual {trace.errors[-1]:.3g})"
         )
 
-    def _direction(self, balance: Balance, end: float, states: tuple[State, ...], motion: F64) -> tuple[F64, float]:
+    def _direction(
+        self, balance: Balance, end: float, states: tuple[State, ...], motion: F64, near: bool
+    ) -> tuple[F64, float]:
         """Step of the free dofs, the prescribed motion acting through the tangent, and the stiffest diagonal [N/mm].
 
         The stiffness is 0 where the tangent was not needed.
@@ -357,7 +365,8 @@ class _Walk:
 
         def tangent() -> Tangent:
             if not made:
-                made.append(self.problem.tangent(balance.x, end, states, motion))
+                found = self.problem.tangent(balance.x, end, states, motion)
+                made.append(found if near else replace(found, unsymmetric=None))
             return made[0]
 
         residual = balance.residual

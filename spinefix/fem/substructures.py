@@ -189,7 +189,7 @@ class Substructured(FrozenKrylov):
         K = tangent()
         if K.dense is None:
             return super().find(residual, lambda: K)
-        run = gmres if K.U.shape[1] else conjugate_gradients
+        run = conjugate_gradients if K.is_symmetric else gmres
         try:
             precondition = self._preconditioner(K, K.dense)
             self._last = precondition, K.turns

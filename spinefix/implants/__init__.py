@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union
 from pydantic import Field
 
 from spinefix.implants import anterior, combined, posterior, posterior_prosthesis, references
-from spinefix.implants.base import BuildResult, EmbeddingRequest, TieRequest
+from spinefix.implants.base import BuildResult, ContactRequest, EmbeddingRequest, TieRequest
 
 CONSTRUCTS: dict[type[Any], Callable[..., BuildResult]] = {
     references.Intact: references.build,
@@ -23,4 +23,4 @@ CONSTRUCTS: dict[type[Any], Callable[..., BuildResult]] = {
 Construct = Annotated[Union[tuple(CONSTRUCTS)], Field(discriminator="kind")]  # type: ignore[valid-type]  # noqa: UP007
 """Any construct, chosen by its `kind`."""
 
-__all__ = ["CONSTRUCTS", "BuildResult", "Construct", "EmbeddingRequest", "TieRequest"]
+__all__ = ["CONSTRUCTS", "BuildResult", "Construct", "ContactRequest", "EmbeddingRequest", "TieRequest"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spinefix.implants.base import BuildResult, EmbeddingRequest, TieRequest
+from spinefix.implants.base import BuildResult, ContactRequest, EmbeddingRequest, TieRequest
 from spinefix.mesh.core import F64, CellBlock, Mesh, merge
 from spinefix.model.core import Section
 
@@ -28,10 +28,12 @@ class Assembly:
         self._orientations: dict[str, F64] = {}
         self._embeddings: list[EmbeddingRequest] = []
         self._ties: list[TieRequest] = []
+        self._contacts: list[ContactRequest] = []
         self._remove: list[str] = []
         self._measures: dict[str, float] = {}
         self._warnings: list[str] = []
         self._sources: list[str] = []
+        self._assumed: list[str] = []
 
     def node(self, point: F64) -> int:
         """Add a node at `point` (3,) [mm] and return its id."""
@@ -77,6 +79,10 @@ class Assembly:
         """Glue nodes to a surface of the segment."""
         self._ties.append(request)
 
+    def contact(self, request: ContactRequest) -> None:
+        """Let facets stand on a surface of the segment."""
+        self._contacts.append(request)
+
     def resect(self, *regions: str) -> None:
         """Remove cell regions of the segment, with all below them."""
         self._remove += [r for r in regions if r not in self._remove]
@@ -93,6 +99,11 @@ class Assembly:
         """Record citations."""
         self._sources += [s for s in sources if s and s not in self._sources]
 
+    def assume(self, line: str) -> None:
+        """Record a number that is from memory or assumed."""
+        if line not in self._assumed:
+            self._assumed.append(line)
+
     def result(self) -> BuildResult:
         """Return the finished construct: solids first, then one block of beams."""
         meshes = list(self._solids)
@@ -107,8 +118,10 @@ class Assembly:
             orientations=self._orientations,
             embeddings=tuple(self._embeddings),
             ties=tuple(self._ties),
+            contacts=tuple(self._contacts),
             remove=tuple(self._remove),
             measures=self._measures,
             warnings=tuple(self._warnings),
             sources=tuple(self._sources),
+            assumed=tuple(self._assumed),
         )

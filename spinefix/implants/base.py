@@ -40,6 +40,25 @@ class TieRequest:
     tolerance: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class ContactRequest:
+    """Let a facet region of the implant mesh stand on one of the segment (see `spinefix.model.core.ContactPair`).
+
+    Parameters
+    ----------
+    facets, onto : str
+        Region of the implant mesh, and of the segment.
+    friction : float [1]
+    fit_within : float [mm]
+    """
+
+    facets: str
+    onto: str
+    friction: float = 0.0
+    fit_within: float = 1.0
+    source: str = ""
+
+
 @dataclass(frozen=True)
 class BuildResult:
     """A construct, ready to be joined to a segment.
@@ -53,13 +72,15 @@ class BuildResult:
     materials : mapping, cell region -> name of an implant material in the library
     sections : mapping, cell region of beams -> Section
     orientations : mapping, cell region of beams -> (3,) direction of local y (rectangular sections only)
-    embeddings, ties : how it is joined
+    embeddings, ties, contacts : how it is joined
     remove : tuple of str
         Segment cell regions that are resected (with all below them).
     measures : mapping of str to float
         What was built, for the manifest and the tests (lengths, heights [mm], angles [deg]; names end in the unit).
     warnings : tuple of str
         What can be built but should be looked at (a screw wide for its pedicle).
+    assumed : tuple of str
+        Numbers that are from memory or assumed, one line each.
     """
 
     mesh: Mesh
@@ -68,7 +89,9 @@ class BuildResult:
     orientations: Mapping[str, F64] = field(default_factory=dict)
     embeddings: tuple[EmbeddingRequest, ...] = ()
     ties: tuple[TieRequest, ...] = ()
+    contacts: tuple[ContactRequest, ...] = ()
     remove: tuple[str, ...] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()

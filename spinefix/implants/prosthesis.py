@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from spinefix import library
 from spinefix.anatomy.segment import Frame, Segment
 from spinefix.errors import UsageError
 from spinefix.implants.assembly import Assembly
-from spinefix.implants.base import TieRequest
+from spinefix.implants.base import ContactRequest, TieRequest
 from spinefix.implants.geometry import along, triangles, unit
 from spinefix.mesh.core import F64, I32, Mesh
 from spinefix.mesh.generate import cylinder, tube
@@ -32,6 +33,9 @@ REGION = "implant.prosthesis"
 
 RINGS_IN_WALL = 2
 """Elements through the wall of a hollow prosthesis."""
+
+FIT_MM = 0.5
+"""Gaps and overlaps at rest of up to this count as touching: end faces fit the endplates, facets do not quite."""
 
 
 class Footprint(Spec):
@@ -56,6 +60,17 @@ class Prosthesis(Spec):
     """Implant material of the library; ``titanium_mesh`` is the perforated wall of a mesh cage as a continuum."""
     footprint: Footprint = Footprint(width_mm=22.0, depth_mm=22.0, wall_mm=1.5)
     """Section and place; the default is a mesh cage."""
+    interface: Literal["bonded", "no_tension", "friction"] = "bonded"
+    """Prosthesis on endplate: grown together; or it only presses, and slides freely or with friction. The last two need
+    nonlinear analysis."""
+    friction_1: Annotated[float | None, Field(gt=0.0, le=3.0, json_schema_extra={"plausible": [0.2, 1.0]})] = None
+    """Coefficient of Coulomb friction, with `interface: friction` only; left out: that of the library."""
+
+    @model_validator(mode="after")
+    def _friction_where_there_is_some(self) -> Self:
+        if self.friction_1 is not None and self.interface != "friction":
+            raise ValueError(f"friction_1 has no meaning with interface {self.interface!r}; set interface: friction")
+        return self
 
 
 def resected_regions(segment: Segment, resected: Sequence[str]) -> tuple[str, ...]:
@@ -66,7 +81,7 @@ def resected_regions(segment: Segment, resected: Sequence[str]) -> tuple[str, ..
 
 
 def place_prosthesis(assembly: Assembly, segment: Segment, spec: Prosthesis, above: str, below: str) -> None:
-    """Add the prosthesis between the lower endplate of `above` and the upper endplate of `below`, tied to both.
+    """Add the prosthesis between the lower endplate of `above` and the upper endplate of `below`, joined to both.
 
     Regions: cells ``implant.prosthesis``, nodes and facets ``implant.prosthesis.superior`` and ``.inferior``.
 
@@ -98,14 +113,38 @@ def place_prosthesis(assembly: Assembly, segment: Segment, spec: Prosthesis, abo
         {new: prism.nodes[old] for old, new in names.items()},
     )
     assembly.solid_part(REGION, mesh, spec.material)
-    assembly.tie(TieRequest(f"{REGION}.superior", f"{above}.endplate.inferior"))
-    assembly.tie(TieRequest(f"{REGION}.inferior", f"{below}.endplate.superior"))
+    _join(assembly, spec, f"{REGION}.superior", f"{above}.endplate.inferior")
+    _join(assembly, spec, f"{REGION}.inferior", f"{below}.endplate.superior")
     heights = ends["superior"] - ends["inferior"]
     assembly.record("prosthesis.height_mean_mm", float(heights.mean()))
     assembly.record("prosthesis.height_max_mm", float(heights.max()))
     assembly.record("prosthesis.height_min_mm", float(heights.min()))
     assembly.record("prosthesis.area_mm2", footprint_area(spec.footprint))
     assembly.record("prosthesis.element_size_mm", size)
+
+
+def _join(assembly: Assembly, spec: Prosthesis, face: str, endplate: str) -> None:
+    """Tie one end face to an endplate, or let it stand there."""
+    if spec.interface == "bonded":
+        assembly.tie(TieRequest(face, endplate))
+        return
+    friction, source = 0.0, "given in the scenario"
+    if spec.interface == "friction":
+        friction, source = _friction(assembly, spec)
+        assembly.record("prosthesis.friction_1", friction)
+    assembly.contact(ContactRequest(face, endplate, friction, FIT_MM, source))
+
+
+def _friction(assembly: Assembly, spec: Prosthesis) -> tuple[float, str]:
+    """Coefficient of friction [1] and where it is from."""
+    if spec.friction_1 is not None:
+        return spec.friction_1, "given in the scenario"
+    data = library.prosthesis_interface()
+    datum = data["friction"]
+    assembly.cite(*library.sources(data))
+    if datum.assumed:
+        assembly.assume(f"prosthesis on endplate friction = {datum.value:g} {datum.unit}")
+    return datum.internal, library.sources(data)[0]
 
 
 def footprint_area(spec: Footprint) -> float:

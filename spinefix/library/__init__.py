@@ -12,9 +12,11 @@ from spinefix.library.reader import (
     levels,
     ligament,
     plain,
+    prosthesis_interface,
     screw_core_diameter,
     screw_interface,
     shape_parameters,
+    sources,
     tissue_set,
 )
 
@@ -30,8 +32,10 @@ __all__ = [
     "fibre_curve",
     "ligament",
     "plain",
+    "prosthesis_interface",
     "screw_core_diameter",
     "screw_interface",
     "shape_parameters",
+    "sources",
     "tissue_set",
 ]

@@ -232,6 +232,12 @@ def screw_interface(name: str = "normal") -> Mapping[str, Datum]:
     return _data("implants.yaml", entry, f"screw_interface.{name}")
 
 
+@functools.cache
+def prosthesis_interface() -> Mapping[str, Datum]:
+    """Return the coefficient of ``friction`` of a prosthesis on an endplate [1]."""
+    return _data("implants.yaml", load("implants.yaml")["prosthesis_interface"], "prosthesis_interface")
+
+
 def _data(file: str, entries: Mapping[str, Any], where: str) -> Mapping[str, Datum]:
     """Turn raw entries ``name_unit: {...}`` into `Datum` by bare name."""
     out: dict[str, Datum] = {}

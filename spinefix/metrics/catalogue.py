@@ -72,10 +72,15 @@ def _expression(pattern: str) -> str:
 
 
 WHOLE, MOTION, CUT = ("whole",), ("LEVEL-LEVEL",), ("LEVEL.PART",)
+TOUCH = ("implant.prosthesis.FACE", "LEVEL-LEVEL.facet_joint.SIDE")
 
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity("rom", "deg", WHOLE, "rotation of the loaded end about the axis of the moment"),
     Quantity("secant_stiffness", "Nm/deg", WHOLE, "moment over that rotation"),
+    Quantity("residual_rotation", "deg", WHOLE, "rotation left when the moment is gone again; analysis.cycle"),
+    Quantity("elastic_zone", "deg", WHOLE, "rotation at full load less the residual rotation, likewise"),
+    Quantity("neutral_zone", "deg", WHOLE, "width of the loop at no moment, for analysis.cycle: full"),
+    Quantity("lax_zone", "deg", WHOLE, "rotation at which the line through the two highest loads meets no moment"),
     Quantity("rom_level", "deg", MOTION, "rotation between neighbouring vertebrae, main component"),
     Quantity("rom_bridged", "deg", MOTION, "the same between the neighbours of the diseased levels"),
     Quantity("rotation_x", "deg", MOTION, "right lateral bending of the upper vertebra in the axes of the lower"),
@@ -93,6 +98,12 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("load_share_force", "%", CUT, "share of the force, likewise"),
     Quantity("section_moment", "Nm", CUT, "that moment itself, about the axis of the applied one"),
     Quantity("section_axial_force", "N", CUT, "axial force through the same section, tension positive"),
+    Quantity("contact_force", "N", TOUCH, "sum of the pressure on an interface; nonlinear analysis, if not bonded"),
+    Quantity("contact_area_share", "%", TOUCH, "part of the interface that is under pressure, likewise"),
+    Quantity("contact_pressure_max", "MPa", TOUCH, "greatest mean over the pressed part of an element face, likewise"),
+    Quantity("contact_pressure_mean", "MPa", TOUCH, "mean pressure where there is any, likewise"),
+    Quantity("contact_gap_max", "mm", TOUCH, "greatest opening of the interface since rest, likewise"),
+    Quantity("contact_slip_max", "mm", TOUCH, "greatest sliding along the interface since rest, likewise"),
     Quantity("posterior_wall_displacement", "mm", ("LEVEL",), "of the diseased body towards the canal"),
     Quantity("canal_narrowing", "%", ("LEVEL",), "loss of the canal's mid-sagittal depth"),
     Quantity("f1717_closed_form_rigid_blocks", "N/mm", WHOLE, "bench test: compression stiffness in closed form"),

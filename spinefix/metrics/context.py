@@ -18,7 +18,11 @@ from spinefix.model.core import LoadCase, Model
 
 
 class Row(NamedTuple):
-    """One line of ``metrics.csv``; `value` is in the surface unit `unit`."""
+    """One line of ``metrics.csv``; `value` is in the surface unit `unit`.
+
+    `branch` says on which part of the moment-rotation curve it was found, ``loading`` or one of
+    `spinefix.analysis.response.CYCLES`.
+    """
 
     direction: str
     metric: str
@@ -26,6 +30,7 @@ class Row(NamedTuple):
     value: float
     unit: str
     load_factor: float = 1.0
+    branch: str = "loading"
 
 
 @dataclass(frozen=True)

@@ -66,13 +66,18 @@ def rom(ctx: Context, case: str) -> Iterator[Row]:
 def moment_rotation_curve(ctx: Context, case: str, moment: float, *, last: bool = False) -> Iterator[Row]:
     """ROM and secant stiffness at the smaller load factors at which a nonlinear solution is kept, and at the `last`."""
     factors, u = ctx.response.path(case)
-    row = ctx.model.mesh.n_points + int(np.searchsorted(ctx.model.rotational_nodes(), ctx.reference))
-    axis = ctx.cases[case].moments[ctx.reference] / moment
     stop = len(factors) if last else -1
-    for factor, turn in zip(factors[:stop], u[:stop, row] @ axis, strict=True):
+    for factor, turn in zip(factors[:stop], turns_about(ctx, case, u)[:stop], strict=True):
         yield Row(case, "rom", "whole", to_surface("_deg", float(turn)), "deg", float(factor))
         secant = to_surface("_Nm_per_deg", factor * moment / float(turn))
         yield Row(case, "secant_stiffness", "whole", secant, "Nm/deg", float(factor))
+
+
+def turns_about(ctx: Context, case: str, u: F64) -> F64:
+    """Rotations (k,) [rad] of the loaded reference point about the axis of the moment in motions (k, n_blocks, 3)."""
+    row = ctx.model.mesh.n_points + int(np.searchsorted(ctx.model.rotational_nodes(), ctx.reference))
+    moment = ctx.cases[case].moments[ctx.reference]
+    return np.asarray(u[:, row] @ moment / np.linalg.norm(moment))
 
 
 def bridged(ctx: Context) -> list[tuple[str, str]]:

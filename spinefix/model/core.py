@@ -198,6 +198,34 @@ class Tie:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactPair:
+    """Two surfaces that press on each other and may part (unbonded prosthesis-endplate interface).
+
+    Known to nonlinear analysis only; linear analysis refuses a model that has one.
+
+    Parameters
+    ----------
+    name : str
+        E.g. ``implant.prosthesis.superior``.
+    facets : (k, 2) int32
+        Facets that carry the quadrature points (element id, local facet); the finer side.
+    onto : (m, 2) int32
+        Facets of the facing surface.
+    friction : float [1]
+        Coefficient of Coulomb friction; 0: the surfaces slide freely.
+    fit_within : float [mm]
+        Gaps and overlaps at rest of up to this come of the meshes alone and count as exact contact.
+    """
+
+    name: str
+    facets: I32
+    onto: I32
+    friction: float = 0.0
+    fit_within: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Coupling:
     """A rigid coupling of nodes to the six dofs of a reference point, by elimination.
 
@@ -269,7 +297,7 @@ class Model:
     orientation : (n_cells, 3) float64
         Direction that fixes the local y axis of each beam (need not be perpendicular to it); zero for solids and
         round sections.
-    point_springs, surface_springs, embeddings, ties, couplings, supports
+    point_springs, surface_springs, embeddings, ties, contact_pairs, couplings, supports
         Interfaces and boundary conditions, data only.
     guides : tuple of Guide
         Of the follower load, from one end of its path to the other.
@@ -289,6 +317,7 @@ class Model:
     surface_springs: tuple[SurfaceSprings, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     ties: tuple[Tie, ...] = ()
+    contact_pairs: tuple[ContactPair, ...] = ()
     couplings: tuple[Coupling, ...] = ()
     supports: tuple[Support, ...] = ()
     guides: tuple[Guide, ...] = ()

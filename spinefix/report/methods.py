@@ -48,7 +48,7 @@ def ranking(run: RunFolder) -> list[tuple[str, str]]:
 def methods(run: RunFolder) -> list[str]:
     """Paragraphs on model, loads, solution and metrics."""
     manifest = run.manifest
-    paragraphs = [_model(manifest), *_lesions(manifest), _loads(run), _solution(manifest), _metrics(run), _mesh(run)]
+    paragraphs = [_model(manifest), *_lesions(manifest), _loads(run), _solution(run), _metrics(run), _mesh(run)]
     return [p for p in paragraphs if p]
 
 
@@ -147,8 +147,8 @@ def _loads(run: RunFolder) -> str:
     )
 
 
-def _solution(manifest: Manifest) -> str:
-    solvers = [arm.solver for arm in manifest.arms.values()]
+def _solution(run: RunFolder) -> str:
+    solvers = [arm.solver for arm in run.manifest.arms.values()]
     names = sorted({s.method for s in solvers} - {""})
     by = f" by {', '.join(names)}" if names else ""
     if any(s.analysis == "nonlinear" for s in solvers):
@@ -156,13 +156,27 @@ def _solution(manifest: Manifest) -> str:
             "Quasi-static finite elements at finite rotation: disc tissues at finite strain, annulus fibres and "
             "ligaments in tension only, facet joints in contact without friction, bone and implants linear in a "
             "turning frame. Each load case is followed in increments by Newton's method; follower loads are applied "
-            "first and kept, and motions count from there. Interfaces of implants are bonded; nothing yields."
+            f"first and kept, and motions count from there. {_interfaces(run)} Nothing yields."
         )
     sizes = [s.n for s in solvers if s.n is not None]
     large = f" (up to {max(sizes)} unknowns)" if sizes else ""
     return (
         f"Small-strain, linear static finite elements; each arm is factorized once{by}{large} and solved for all load "
         "cases. Contact, plasticity and large rotations are not part of this analysis."
+    )
+
+
+def _interfaces(run: RunFolder) -> str:
+    """How implants are joined to bone, in nonlinear analysis."""
+    standing = {m.arm: 0.0 for m in run.metrics if m.metric == "contact_force" and m.region.startswith("implant.")}
+    if not standing:
+        return "Interfaces of implants are bonded."
+    for arm in standing:
+        standing[arm] = run.manifest.arms.get(arm, ArmRecord()).measures.get("prosthesis.friction_1", 0.0)
+    told = (f"{label(arm)} ({f'friction {mu:g}' if mu else 'no friction'})" for arm, mu in standing.items())
+    return (
+        f"Prostheses press on the endplates, open and slide in {', '.join(told)}; all other interfaces of implants are "
+        "bonded. Springs that keep loose parts in place carry less than 0.1 % of the load."
     )
 
 

@@ -23,7 +23,7 @@ COMPARISON_COLUMNS = (
     "mesh_error_pct",
     "mesh_error_source",
 )
-METRIC_COLUMNS = ("arm", "direction", "load_factor", "metric", "region", "value", "unit")
+METRIC_COLUMNS = ("arm", "direction", "load_factor", "metric", "region", "value", "unit", "branch")
 BEAM_COLUMNS = ("arm", "direction", "region", "s_mm", "axial_N", "shear_N", "torque_Nm", "bending_Nm")
 """Columns of the tables of a run."""
 

@@ -20,7 +20,18 @@ from spinefix.library import devices, reader
 from spinefix.library.tissues import materials, of_region
 from spinefix.loads import LOADS
 from spinefix.mesh.core import I32, Mesh, keep_cells, merge
-from spinefix.model.core import Coupling, Embedding, Guide, LoadCase, Material, Model, PointSprings, Support, Tie
+from spinefix.model.core import (
+    ContactPair,
+    Coupling,
+    Embedding,
+    Guide,
+    LoadCase,
+    Material,
+    Model,
+    PointSprings,
+    Support,
+    Tie,
+)
 
 if TYPE_CHECKING:
     from spinefix.scenario.schema import Study
@@ -230,6 +241,17 @@ def build_arm(study: Study, specimen: Specimen, name: str) -> ArmModel:
                 tolerance=t.tolerance,
             )
             for t in construct.ties
+        ),
+        contact_pairs=tuple(
+            ContactPair(
+                name=c.facets,
+                facets=mesh.facets[c.facets],
+                onto=mesh.facets[c.onto],
+                friction=c.friction,
+                fit_within=c.fit_within,
+                source=c.source,
+            )
+            for c in construct.contacts
         ),
         couplings=couplings,
         supports=supports,

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, Field, PrivateAttr, StringConstraints, model_validator
 
+from spinefix.analysis.response import Cycle
 from spinefix.anatomy.builder import REFINEMENTS
 from spinefix.errors import Location, UsageError, path_text
 from spinefix.implants import CONSTRUCTS
@@ -102,6 +103,9 @@ class Analysis(Spec):
     and follower loads."""
     load_pct: Annotated[tuple[Annotated[float, Field(gt=0.0, le=100.0)], ...], Field(min_length=1)] = (100.0,)
     """Parts of each load at which a nonlinear run keeps results, ascending to 100."""
+    cycle: Cycle = "load"
+    """Way of each pure moment in a nonlinear run: `load` to its full size, `load_unload` back to nothing, `full` on
+    through the reversed moment and back, which gives the neutral zone."""
     superelements: bool = True
     """Condense each vertebra with its screws to the nodes where discs, joints and rods touch it: the same answer to
     some 0.1 % in much less time."""
@@ -249,6 +253,7 @@ def inconsistencies(study: Study) -> Iterator[tuple[Location, str]]:
             yield from _unknown_level(where, value, known)
             yield from _unknown_material(where, value)
     yield from _resections(study, known)
+    yield from _unbonded(study)
     yield from _loads(study)
     for tissue, constants in study.tissue_overrides.items():
         for key, value in constants.items():
@@ -290,7 +295,11 @@ def _alike_names(names: Mapping[str, object]) -> Iterator[tuple[Location, str]]:
 
 
 _LEVEL_KEYS = ("level", "levels", "resect", "between")
-_LIBRARY_KEYS = {"material": reader.implant_material, "interface": reader.screw_interface}
+_LIBRARY_KEYS: Mapping[Location, Callable[[str], object]] = {
+    ("material",): reader.implant_material,
+    ("screws", "interface"): reader.screw_interface,
+}
+"""Ends of the paths of keys whose values name something in the library -> how it is found there."""
 
 
 def _unknown_level(where: Location, value: object, known: tuple[str, ...]) -> Iterator[tuple[Location, str]]:
@@ -300,7 +309,7 @@ def _unknown_level(where: Location, value: object, known: tuple[str, ...]) -> It
 
 
 def _unknown_material(where: Location, value: object) -> Iterator[tuple[Location, str]]:
-    look_up = _LIBRARY_KEYS.get(str(where[-1]))
+    look_up = next((found for end, found in _LIBRARY_KEYS.items() if where[-len(end) :] == end), None)
     if look_up is not None and isinstance(value, str):
         try:
             look_up(value)
@@ -324,7 +333,19 @@ def _resections(study: Study, known: tuple[str, ...]) -> Iterator[tuple[Location
             )
 
 
+def _unbonded(study: Study) -> Iterator[tuple[Location, str]]:
+    if study.analysis.kind == "nonlinear":
+        return
+    for name, construct in study.arms.items():
+        interface = getattr(getattr(construct, "prosthesis", None), "interface", "bonded")
+        if interface != "bonded":
+            why = f"{interface!r} opens and closes, which linear analysis cannot; "
+            yield ("arms", name, "prosthesis", "interface"), why + "set analysis.kind: nonlinear, or interface: bonded"
+
+
 def _loads(study: Study) -> Iterator[tuple[Location, str]]:
+    if study.analysis.kind == "linear" and study.analysis.cycle != "load":
+        yield ("analysis", "cycle"), "a linear solution comes back the way it went; set analysis.kind: nonlinear"
     parts = study.analysis.load_pct
     if parts[-1] != 100.0 or any(a >= b for a, b in zip(parts[:-1], parts[1:], strict=True)):
         yield ("analysis", "load_pct"), "must ascend and end at 100"

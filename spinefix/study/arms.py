@@ -24,6 +24,12 @@ CONTROL = Control(residual=1e-7, first=0.125, growth=2.0, extrapolate=True)
 """Four extrapolated increments, a small one first: discs and ligaments are slack at rest, and the soft overshoots."""
 
 
+UNBONDED = replace(CONTROL, max_iterations=40, patience=1)
+"""Where a prosthesis is not bonded, points touch, part, stick and slip until an increment has sorted them out. That
+takes more iterations, and step lengths that are searched as soon as the residual grows. Stiff parts then do not stay
+joined as they were at rest, which takes the strategy ``substructures`` most of its worth."""
+
+
 class LinearArm:
     """All cases of an arm, solved with one factorization.
 
@@ -54,6 +60,9 @@ class LinearArm:
     def follow(self, case: str) -> None:
         """Do nothing: all cases are solved."""
 
+    def go_on(self, case: str) -> None:
+        """Do nothing: a linear solution comes back the way it went."""
+
 
 class NonlinearArm:
     """The cases of an arm, solved one by one; attributes as of `LinearArm`, totals over all cases.
@@ -69,8 +78,10 @@ class NonlinearArm:
     """
 
     def __init__(self, study: Study, arm: ArmModel, coarse: Trail | None = None, *, keep: bool = False) -> None:
-        strategy = "substructures" if study.analysis.superelements else CONTROL.strategy
-        control = replace(CONTROL, linear_solver=study.solver.linear_solver, strategy=strategy)
+        bonded = not arm.model.contact_pairs
+        strategy = "substructures" if study.analysis.superelements and bonded else CONTROL.strategy
+        base = CONTROL if bonded else UNBONDED
+        control = replace(base, linear_solver=study.solver.linear_solver, strategy=strategy)
         watch = Stopwatch()
         nodes = {node for c in arm.cases for node in (*c.forces, *c.moments)}
         loaded = np.array(sorted(nodes), np.int32) if study.analysis.superelements else None
@@ -78,9 +89,10 @@ class NonlinearArm:
         watch.lap("structure")
         self.seconds = watch.seconds
         cases = {c.name: c for c in arm.cases}
-        guesses = coarse.onto(arm.model.mesh, structure.rotation_index) if coarse else {}
+        # Where points slip the way there matters: no jump to where a coarse mesh has led.
+        guesses = coarse.onto(arm.model.mesh, structure.rotation_index) if coarse and bonded else {}
         factors = tuple(p / 100.0 for p in study.analysis.load_pct)
-        self.response = NonlinearResponse(structure, cases, factors, control, guesses)
+        self.response = NonlinearResponse(structure, cases, factors, control, guesses, study.analysis.cycle)
         self.trail = Trail(arm.model.mesh, structure.rotation_index) if keep else None
         self.solver: dict[str, object] = {
             "analysis": "nonlinear",
@@ -110,9 +122,30 @@ class NonlinearArm:
                 self.response.solutions[case] = error.partial
                 self._count(error.partial)
             raise
-        self._count(solution)
+        self._note(solution)
         if self.trail is not None:
             self.trail.places[case] = self.response.places(case)
+
+    def go_on(self, case: str) -> None:
+        """Solve what follows full load, if the study asks for it.
+
+        Raises
+        ------
+        NotConverged, CheckError
+            See `NonlinearResponse.go_on`. The part that was solved stays in `response`.
+        """
+        try:
+            solution = self.response.go_on(case)
+        except NotConverged as error:
+            if isinstance(error.partial, NonlinearSolution):
+                self.response.rests[case] = error.partial
+                self._count(error.partial)
+            raise
+        if solution is not None:
+            self._note(solution)
+
+    def _note(self, solution: NonlinearSolution) -> None:
+        self._count(solution)
         for check in solution.checks:
             known = self._checks.get(check.name)
             if known is None or not known.value >= check.value:

@@ -19,6 +19,9 @@ BONE, DISC, IMPLANT_SOLID, IMPLANT_BEAM = range(4)
 def write_case(folder: Path, arm: str, case: str, ctx: Context) -> Path:
     """Write ``{arm}_{case}.vtu`` and its PVD: displacement, von Mises stress, regions, lesion scale.
 
+    Where interfaces are in contact, their pressure (zero elsewhere) and opening (not a number elsewhere) are at the
+    nodes of the side that carries the points: end faces of a prosthesis, inferior articular processes.
+
     Cell stresses are those of the volume-averaged stress tensor of the element; tables use the integration points.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +41,7 @@ def write_case(folder: Path, arm: str, case: str, ctx: Context) -> Path:
     vtu.write_vtu(
         path,
         mesh,
-        point_data={"displacement": ctx.response.displacement(case)},
+        point_data={"displacement": ctx.response.displacement(case), **contact_fields(ctx, case)},
         cell_data={
             "von_mises": stress,
             "region_id": region,
@@ -65,6 +68,24 @@ def half_widths(model: Model) -> F64:
                 across = np.cross(ends[1] - ends[0], model.orientation[i])
                 out[i] = section.extent_z * across / np.linalg.norm(across)
     return out
+
+
+def contact_fields(ctx: Context, case: str) -> dict[str, F64]:
+    """Pressure [MPa] and opening [mm] of interfaces at nodes (n_points,); nothing where none is in contact."""
+    touches = ctx.response.contacts(case)
+    if not touches:
+        return {}
+    n = ctx.model.mesh.n_points
+    force, area, opening, seen = np.zeros((4, n))
+    for touch in touches:
+        share = touch.weights * touch.area[:, None]
+        faces = share * np.isfinite(touch.gap)[:, None]
+        gap = np.where(np.isfinite(touch.gap), touch.gap, 0.0)
+        for total, part in ((force, share * touch.pressure[:, None]), (area, share), (opening, faces * gap[:, None])):
+            np.add.at(total, touch.nodes, part)
+        np.add.at(seen, touch.nodes, faces)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {"contact_pressure": np.where(area > 0.0, force / area, 0.0), "contact_gap": opening / seen}
 
 
 def regions(mesh: Mesh) -> tuple[I32, dict[int, str]]:

@@ -187,6 +187,11 @@ def run_arm(
                 continue
             outcome.comparison += comparison_rows(ctx, name, case)
             if folder is not None:
+                try:
+                    solved.go_on(case)
+                except SpinefixError as error:  # what was found up to full load stands
+                    outcome.error = worse(outcome.error, error)
+                    outcome.warnings.append(f"{case} has no solution after full load: {error}")
                 lap = time.perf_counter()
                 outcome.metrics += [metric_row(name, row) for row in evaluate(ctx, case)]
                 outcome.beams += beam_rows(ctx, name, case)
@@ -327,6 +332,7 @@ def arm_record(arm: ArmModel, solution: LinearArm | NonlinearArm, seconds: dict[
         ],
         "measures": dict(arm.construct.measures),
         "resected": list(arm.construct.remove),
+        "assumed": list(arm.construct.assumed),
         "materials": [
             {"name": m.name, "law": m.law, **m.parameters, "source": m.source, "assumed": m.assumed}
             for m in model.materials
@@ -368,7 +374,11 @@ def write_manifest(study: Study, specimen: Specimen, run: RunOutcome, seconds: d
         "segment": specimen.record(),
         "arms": {o.name: {k: v for k, v in o.record.items() if k != "materials"} for o in run.arms},
         "materials": list(used.values()),
-        "assumed": specimen.assumed() + [f"material {m['name']}" for m in used.values() if m["assumed"]],
+        "assumed": [
+            *specimen.assumed(),
+            *(f"material {m['name']}" for m in used.values() if m["assumed"]),
+            *dict.fromkeys(line for o in run.arms for line in o.record.get("assumed", [])),
+        ],
         "sources": sorted({s for s in (*specimen.segment.sources, *(m["source"] for m in used.values())) if s}),
         "warnings": run.warnings,
         "seconds": {**{k: round(v, 4) for k, v in seconds.items()}, "arms": phases},

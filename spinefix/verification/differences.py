@@ -59,7 +59,7 @@ def evaluate(
     if tangent:
         blocks: Any = (terms.data, pattern.indices, pattern.indptr)
         K = np.asarray(sp.bsr_array(blocks, shape=(n, n)).toarray())
-        for more in terms.loose:
+        for more in (*terms.loose, *terms.unsymmetric):
             K = K + more.toarray()
         for U, V in terms.low_rank:
             K = K + U @ V.T

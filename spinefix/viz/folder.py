@@ -140,7 +140,7 @@ def read_run(folder: Path | str) -> RunFolder:
     rows = tuple(_row(line) for line in lines)
     path_of_metrics = path / "metrics.csv"
     more = (
-        table.read(path_of_metrics, table.METRIC_COLUMNS, key=table.METRIC_COLUMNS[:5])
+        table.read(path_of_metrics, table.METRIC_COLUMNS[:-1], key=(*table.METRIC_COLUMNS[:5], "branch"))
         if path_of_metrics.is_file()
         else []
     )

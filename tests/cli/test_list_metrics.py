@@ -24,17 +24,40 @@ arms:
 loads: [{kind: pure_moment, directions: [flexion]}, {kind: shear}, {kind: compression}]
 outputs: {vtu: false, pictures: false, mesh_check: none}
 """
+LOOP = """\
+schema_version: 1
+name: loop
+segment: {levels: [L4, L5], resolution: coarse}
+references: [intact]
+analysis: {kind: nonlinear, load_pct: [50, 100], cycle: full}
+loads: [{kind: pure_moment, directions: [flexion], moment_Nm: 4}]
+outputs: {vtu: false, pictures: false, mesh_check: none}
+"""
+LOOSE = """\
+schema_version: 1
+name: loose
+segment: {levels: [L2, L3, L4], resolution: coarse}
+references: []
+analysis: {kind: nonlinear}
+arms: {loose: {kind: posterior_prosthesis, resect: [L3], prosthesis: {interface: no_tension}}}
+loads: [{kind: pure_moment, directions: [flexion], moment_Nm: 4}]
+outputs: {vtu: false, pictures: false, mesh_check: none}
+"""
 BENCH = Path(__file__).resolve().parents[2] / "scenarios" / "astm_f1717.yaml"
 BY_NAME = {q.name: q for q in QUANTITIES}
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory) -> list[table.Line]:
-    """All metrics of a spine with every kind of part, and of the bench test."""
-    spine, bench = tmp_path_factory.mktemp("spine"), tmp_path_factory.mktemp("bench")
-    run_study(parse_study(SPINE), Path("all.yaml"), spine)
+    """All metrics of a spine with every kind of part, of a cycle, a loose prosthesis, and the bench test."""
+    bench = tmp_path_factory.mktemp("bench")
+    out = []
+    for text in (SPINE, LOOP, LOOSE):
+        folder = tmp_path_factory.mktemp("spine")
+        assert run_study(parse_study(text), Path("all.yaml"), folder).exit_code == 0
+        out += table.read(folder / "metrics.csv")
     run_study(load_study(BENCH, ("outputs.vtu=false", "outputs.mesh_check=none")), BENCH, bench)
-    return [*table.read(spine / "metrics.csv"), *table.read(bench / "metrics.csv")]
+    return [*out, *table.read(bench / "metrics.csv")]
 
 
 def test_every_row_is_as_listed(rows):

@@ -53,6 +53,26 @@ def test_every_part_is_named_and_complete(data, segment):
         assert len(segment.mesh.select(*out.remove))
 
 
+def test_a_prosthesis_is_tied_or_stands_on_the_endplates(segment):
+    def joined(**prosthesis):
+        return build({**ANTERIOR, "prosthesis": prosthesis}, segment)
+
+    bonded, smooth, rough = joined(), joined(interface="no_tension"), joined(interface="friction")
+    own = joined(interface="friction", friction_1=0.3)
+    assert len(bonded.ties) == 2 and not bonded.contacts
+    assert [c.friction for c in smooth.contacts] == [0.0, 0.0]
+    assert [c.friction for c in own.contacts] == [0.3, 0.3] and not own.assumed
+    library_value = library.prosthesis_interface()["friction"]
+    assert [c.friction for c in rough.contacts] == [library_value.internal] * 2
+    assert library_value.assumed and len(rough.assumed) == 1 and "friction" in rough.assumed[0]
+    for out in (smooth, rough):
+        assert not out.ties
+        assert [(c.facets, c.onto) for c in out.contacts] == [
+            ("implant.prosthesis.superior", "L2.endplate.inferior"),
+            ("implant.prosthesis.inferior", "L4.endplate.superior"),
+        ]
+
+
 def test_references_are_empty(segment):
     for kind in ("intact", "untreated"):
         out = build({"kind": kind}, segment)

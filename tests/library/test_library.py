@@ -24,6 +24,7 @@ def every_group():
     yield "f1717", reader.f1717()
     for name in reader.screw_interfaces():
         yield name, library.screw_interface(name)
+    yield "prosthesis_interface", library.prosthesis_interface()
 
 
 def test_every_number_has_unit_range_and_a_known_source():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from columns import model_of
 
-from spinefix.analysis.nonlinear import finite_groups
+from spinefix.analysis.groups import finite_groups
 from spinefix.mesh.core import CellBlock, Mesh
 from spinefix.mesh.elements import ELEMENTS
 from spinefix.model.core import Material

@@ -133,6 +133,11 @@ def test_moments_by_case():
         ({"arms": {"a": {"kind": "posterior", "rods": {"material": "cocrr"}}}}, "arms.a.rods.material", "'cocr'"),
         ({"arms": {"a": {"kind": "posterior", "screws": {"interface": "glued"}}}},
          "arms.a.screws.interface", "unknown screw interface"),
+        ({"arms": {"a": {"kind": "anterior", "resect": ["L3"],
+                         "plate": {"kind": "rods", "screws": {"interface": "glued"}}}}},
+         "arms.a.plate.screws.interface", "unknown screw interface"),
+        ({"arms": {"a": {"kind": "anterior", "resect": ["L3"], "prosthesis": {"interface": "no_tension"}}}},
+         "arms.a.prosthesis.interface", "set analysis.kind: nonlinear, or interface: bonded"),
         ({"arms": {"a": {"kind": "posterior", "screws": {"levels": ["L2", "L4"]}}, "A": {"kind": "untreated"}}},
          "arms.A", "'A' and 'a' differ only in case"),
         ({"arms": {"Intact": {"kind": "untreated"}}}, "arms.Intact", "'Intact' and 'intact' differ only in case"),
@@ -151,6 +156,16 @@ def test_inconsistencies_name_their_place(changes, where, what):
     findings = error.value.errors()[0]["ctx"]["error"].findings
     text = {schema.path_text(path): message for path, message in findings}
     assert what in text[where]
+
+
+def test_friction_belongs_to_an_interface_with_friction():
+    arm = {"kind": "anterior", "resect": ["L3"], "prosthesis": {"interface": "friction", "friction_1": 0.3}}
+    nonlinear = {"kind": "nonlinear"}
+    assert study(arms={"a": arm}, analysis=nonlinear).arms["a"].prosthesis.friction_1 == 0.3
+    for interface in ("bonded", "no_tension"):
+        wrong = {**arm, "prosthesis": {"interface": interface, "friction_1": 0.3}}
+        with pytest.raises(ValidationError, match="set interface: friction"):
+            study(arms={"a": wrong}, analysis=nonlinear)
 
 
 @pytest.mark.parametrize("name", ["a/b", "a\\b", "../a", "/tmp/a", "a b", "a.b", "-a", "", "ä", "a\n", "a" * 61])
