@@ -366,11 +366,8 @@ def _follow(
     times = np.concatenate([k + np.array(s.factors) for k, s in enumerate(steps)])
     left = times if start is None else times[times > start.time]
     names = _RegionNames(model.mesh, problem.rotation_index)
-    kinks = tuple(float(k) for k in range(len(steps) + 1))
     try:
-        path = contact.follow(
-            problem, left.tolist(), control, start=start, kinks=kinks, worst=names.worst, guesses=guesses
-        )
+        path = contact.follow(problem, left.tolist(), control, start=start, worst=names.worst, guesses=guesses)
     except newton.NotConverged as error:
         watch.lap("solve")
         error.partial = _collect(problem, steps, error.partial, watch, start)

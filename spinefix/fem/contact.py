@@ -36,15 +36,15 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array, csr_array, eye_array, kron, vstack
 
 from spinefix.errors import UsageError
 from spinefix.fem import newton
-from spinefix.fem.contact_gap import Pairs, Surfaces, find_pairs
+from spinefix.fem.contact_gap import Pairs, Surfaces, find_pairs, master_functions
 from spinefix.fem.equilibrium import Problem
 from spinefix.fem.items import Configuration, State, Terms
 from spinefix.mesh.core import F64, I32, Bool
-from spinefix.mesh.locate import closest_facets, facet_functions
+from spinefix.mesh.locate import closest_facets
 
 _TOUCH = 1e-9
 """Points nearer than this part of their size get stiffness, so that bodies laid on each other are held."""
@@ -216,6 +216,8 @@ class Contact:
         modulus = np.broadcast_to(np.asarray(self.modulus, np.float64), (len(self.surfaces),))
         if not (modulus > 0.0).all():
             raise UsageError(f"contact {self.name!r} needs positive moduli")
+        if self.surfaces.patch is not None and self.interface.friction + self.interface.hold > 0.0:
+            raise UsageError(f"contact {self.name!r}: smooth surfaces have no friction and do not hold parts in place")
         object.__setattr__(self, "modulus", modulus)
         object.__setattr__(self, "offset", np.broadcast_to(np.asarray(self.offset, np.float64), modulus.shape))
 
@@ -276,7 +278,7 @@ class Contact:
         blocks = self._add(pairs, action.take(acting), out)
         self._add_fading(pairs, pressure[acting], base, out, blocks)
         if len(blocks):
-            out.loose.append(_scatter(pairs.nodes, blocks, 3 * len(out.internal)))
+            out.loose.append(self._scattered(pairs.nodes, blocks, len(out.internal)))
         return states
 
     def _add_fading(self, pairs: Pairs, pressure: F64, base: F64, out: Terms, blocks: F64) -> None:
@@ -288,24 +290,24 @@ class Contact:
         area = self.surfaces.area[some.point]
         stored = area * (p**2 - base[some.point] ** 2) / (2.0 * self.stiffness[some.point])
         slope = some.share_gradient()
-        np.add.at(out.internal, some.nodes, (stored[:, None] * slope).reshape(-1, 8, 3))
+        self._put(out, some.nodes, (stored[:, None] * slope).reshape(*some.nodes.shape, 3))
         if len(blocks):
-            mixed = (area * p)[:, None, None] * some.gradient().reshape(-1, 24)[:, :, None] * slope[:, None, :]
+            mixed = (area * p)[:, None, None] * some.gradient().reshape(slope.shape)[:, :, None] * slope[:, None, :]
             blocks[rows] += stored[:, None, None] * some.share_hessian() - mixed - mixed.transpose(0, 2, 1)
 
     def _add(self, pairs: Pairs, action: _Action, out: Terms) -> F64:
-        """Add the forces of pairs; return the symmetric part of their tangent (p, 24, 24), empty if none is wanted."""
+        """Add the forces of pairs; return the symmetric part of their tangent (p, 3 m, 3 m), or nothing."""
         area = self.surfaces.area[pairs.point] * pairs.share
         gradient = pairs.gradient()
         force = -(area * action.pressure)[:, None, None] * gradient
         # How the foot moves over the facet does not change under rigid motion: neither side gains force or moment.
         slip = pairs.tangents.transpose(0, 2, 1) @ pairs.foot_gradient() if len(action.shear) else np.zeros(0)
         if len(slip):
-            force -= area[:, None, None] * np.einsum("pi,pid->pd", action.shear, slip).reshape(-1, 8, 3)
-        np.add.at(out.internal, pairs.nodes, force)
+            force -= area[:, None, None] * np.einsum("pi,pid->pd", action.shear, slip).reshape(gradient.shape)
+        self._put(out, pairs.nodes, force)
         if not out.wants_tangent:
-            return np.zeros((0, 24, 24))
-        flat = gradient.reshape(len(pairs), 24)
+            return np.zeros((0, 1, 1))
+        flat = gradient.reshape(len(pairs), -1)
         blocks = (action.stiffness * area)[:, None, None] * flat[:, :, None] * flat[:, None, :]
         blocks -= (area * action.pressure)[:, None, None] * pairs.hessian()
         if len(slip):
@@ -314,8 +316,30 @@ class Contact:
         if len(rows):
             side = np.einsum("pi,pid->pd", area[rows, None] * action.shear_by_gap[rows], slip[rows])
             grows = side[:, :, None] * flat[rows, None, :]
-            out.unsymmetric.append(_scatter(pairs.nodes[rows], grows, 3 * len(out.internal)))
+            out.unsymmetric.append(self._scattered(pairs.nodes[rows], grows, len(out.internal)))
         return np.asarray(blocks)
+
+    @cached_property
+    def _carry(self) -> csr_array | None:
+        """Motions of nodes and coefficients of patches from those of the nodes, by component."""
+        carry = self.surfaces.carry
+        return None if carry is None else csr_array(kron(vstack([eye_array(carry.shape[1]), carry]), np.eye(3)))
+
+    def _put(self, out: Terms, nodes: I32, force: F64) -> None:
+        """Add forces (p, m, 3) on nodes and coefficients of patches (p, m)."""
+        if self._carry is None:
+            np.add.at(out.internal, nodes, force)
+            return
+        every = np.zeros((self._carry.shape[0] // 3, 3))
+        np.add.at(every, nodes, force)
+        out.internal[: len(self.surfaces.points)] += (self._carry.T @ every.ravel()).reshape(-1, 3)
+
+    def _scattered(self, nodes: I32, blocks: F64, n_blocks: int) -> csr_array:
+        """Sum blocks (p, 3 m, 3 m) of nodes and coefficients of patches (p, m) into a matrix."""
+        if self._carry is None:
+            return _scatter(nodes, blocks, 3 * n_blocks)
+        K = coo_array(self._carry.T @ _scatter(nodes, blocks, self._carry.shape[0]) @ self._carry)
+        return csr_array((K.data, (K.row, K.col)), shape=(3 * n_blocks, 3 * n_blocks))
 
     def energy(self, x: Configuration, state: State) -> float:
         """Return the energy [N mm] whose derivative the pressure is; it vanishes with the penetration. No friction."""
@@ -343,7 +367,7 @@ class Contact:
         slip, at_rest = np.full(len(surf), np.nan), self._feet(self._rest)
         away, _ = self._away(x, at_rest, pairs)
         slip[pairs.point] = np.where(at_rest[pairs.point, 0] >= 0.0, np.linalg.norm(away, axis=1), np.nan)
-        position, _ = surf.place(surf.points + x.u)
+        position, _ = surf.place(surf.at(x.u))
         force = surf.area[:, None] * traction
         deep = np.where(pressure > 0.0, np.maximum(-gap, 0.0), 0.0)
         weight = surf.area * (pressure > 0.0)
@@ -399,13 +423,13 @@ class Contact:
 
     def _away(self, x: Configuration, anchors: F64, pairs: Pairs) -> tuple[F64, F64]:
         """From anchors to feet along the surface (p, 3) [mm], zero without an anchor, and the feet (p, 3) [mm]."""
-        now = self.surfaces.points + x.u
+        now = self.surfaces.at(x.u)
         own = now[pairs.nodes]
         foot = -np.einsum("pm,pmi->pi", pairs.weights[:, 4:], own[:, 4:])
         mine = anchors[pairs.point]
         has = mine[:, 0] >= 0.0
         corners = self.surfaces.corners[np.maximum(mine[:, 0], 0.0).astype(np.int32)]
-        N, _ = facet_functions(corners, mine[:, 1:])
+        N, _, _ = master_functions(corners, mine[:, 1:])
         away = np.where(has[:, None], foot - np.einsum("pm,pmi->pi", N, now[corners]), 0.0)
         away -= np.einsum("pi,pi->p", away, pairs.normal)[:, None] * pairs.normal
         return away, foot
@@ -453,7 +477,7 @@ class Contact:
         sticks = point[~slips]
         new[sticks] = np.where(anchors[sticks, :1] >= 0.0, anchors[sticks], feet[sticks])
         if slips.any():
-            now = self.surfaces.points + x.u
+            now = self.surfaces.at(x.u)
             now.flags.writeable = False
             facet, uv, _ = closest_facets(now, self.surfaces.corners, np.ascontiguousarray(where[slips]))
             new[point[slips], 0], new[point[slips], 1:] = facet, uv
@@ -470,8 +494,8 @@ def _in_plane(pairs: Pairs) -> F64:
 
 
 def _scatter(nodes: I32, blocks: F64, size: int) -> csr_array:
-    """Sum blocks (p, 24, 24) of nodes (p, 8) into a matrix."""
-    dofs = (3 * nodes[:, :, None] + np.arange(3)).reshape(len(nodes), 24)
+    """Sum blocks (p, 3 m, 3 m) of nodes (p, m) into a matrix."""
+    dofs = (3 * nodes[:, :, None] + np.arange(3)).reshape(len(nodes), -1)
     row, col = np.broadcast_to(dofs[:, :, None], blocks.shape), np.broadcast_to(dofs[:, None, :], blocks.shape)
     return csr_array(coo_array((blocks.ravel(), (row.ravel(), col.ravel())), shape=(size, size)))
 
@@ -511,7 +535,6 @@ def solve(
     tolerance: float | None = None,
     most: int = 12,
     start: newton.Increment | None = None,
-    kinks: Sequence[float] = (),
     worst: Worst | None = None,
     guesses: Mapping[float, Configuration] | None = None,
 ) -> Settled:
@@ -519,7 +542,7 @@ def solve(
 
     Parameters
     ----------
-    problem, times, control, start, kinks, worst, guesses : see `newton.solve`
+    problem, times, control, start, worst, guesses : see `newton.solve`
     tolerance : float [1], optional
         Instead of `Interface.penetration`.
     most : int
@@ -537,7 +560,7 @@ def solve(
     most_load = 0.0 if start is None else _load(problem, start)
     for time in times:
         try:
-            path = newton.solve(problem, [time], control, start=here, kinks=kinks, worst=worst, guesses=guesses)
+            path = newton.solve(problem, [time], control, start=here, worst=worst, guesses=guesses)
             history += path.history
             most_load = max(most_load, _load(problem, path.increments[-1]))
             here, count, more = settle(
@@ -648,7 +671,7 @@ def _again(
 ) -> newton.Path:
     """Find equilibrium anew at the same load with the state of `here`."""
     blink = 1e-9 * max(here.time - here.before_time, 1e-3 * abs(here.time))
-    start = replace(here, time=here.time - blink, pace=2.0 * blink, before=None)  # in one increment, whatever round-off
+    start = replace(here, time=here.time - blink, pace=2.0 * blink)  # in one increment, whatever round-off
     return newton.solve(problem, [here.time], control, start=start, worst=worst)
 
 
@@ -658,14 +681,13 @@ def follow(
     control: newton.Control | None = None,
     *,
     start: newton.Increment | None = None,
-    kinks: Sequence[float] = (),
     worst: Worst | None = None,
     guesses: Mapping[float, Configuration] | None = None,
 ) -> newton.Path:
     """Return the path of `solve` if the problem has contacts, else that of `newton.solve`."""
     if any(isinstance(item, Contact) for item in problem.items):
-        return solve(problem, times, control, start=start, kinks=kinks, worst=worst, guesses=guesses).path
-    return newton.solve(problem, times, control, start=start, kinks=kinks, worst=worst, guesses=guesses)
+        return solve(problem, times, control, start=start, worst=worst, guesses=guesses).path
+    return newton.solve(problem, times, control, start=start, worst=worst, guesses=guesses)
 
 
 def contact_reports(problem: Problem, increment: newton.Increment) -> dict[str, Report]:

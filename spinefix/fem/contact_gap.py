@@ -4,15 +4,22 @@ The slave side is a set of quadrature points, the master side a set of facets ta
 the signed distance along the normal of the master facet, positive where the surfaces are apart. It does not change
 under rigid motion, so forces derived from it balance in force and moment whatever the meshes are.
 
+Where facets meet at an angle, the direction of the force jumps, and where a point rests in the valley between two there
+is no equilibrium that Newton's method could find. Parts of a master surface that are known to be smooth, such as
+articular surfaces, can be taken as quadratic patches instead (`smooth`): the fit is linear in the positions of their
+nodes, so a patch moves and deforms with them.
+
 Source of the second derivative: Wriggers P (2006), Computational Contact Mechanics, 2nd ed., Springer, section 4.1;
 Laursen TA (2002), Computational Contact and Impact Mechanics, Springer, chapter 5.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array, vstack
 from scipy.spatial import cKDTree
 
 from spinefix.errors import ConvergenceError, UsageError
@@ -24,6 +31,9 @@ from spinefix.mesh.topology import facet_areas, facet_corners
 
 _TWIST = 0.25 * np.array([1.0, -1.0, 1.0, -1.0])
 """Mixed second derivative of the shape functions of a quadrilateral."""
+
+_SIDEWAYS = 0.5
+"""Facets that a patch is fitted to look at the slave side: cosine of the angle between normals, signs apart."""
 
 _SLACK = 1e-6
 """How far beyond an outer edge of the master surface a foot may lie, in facet coordinates."""
@@ -52,6 +62,10 @@ class Surfaces:
         Master facets; triangles repeat their last node.
     outer : (f, 4) bool
         Edges (from corner i to the next) where the master surface ends.
+    carry : csr (c, n) or None
+        Coefficients of patches as sums of positions of nodes; `corners` (f, 6) then count on from the nodes.
+    patch : (q,) int32 or None
+        Row of `corners` that a slave point faces, whatever its distance.
     """
 
     points: F64
@@ -63,6 +77,8 @@ class Surfaces:
     facet: I32
     corners: I32
     outer: Bool
+    carry: csr_array | None = None
+    patch: I32 | None = None
 
     def __len__(self) -> int:
         return len(self.area)
@@ -71,6 +87,11 @@ class Surfaces:
     def triangular(self) -> Bool:
         """Which master facets are triangles (f,)."""
         return np.asarray(self.corners[:, 2] == self.corners[:, 3])
+
+    def at(self, u: F64) -> F64:
+        """Return positions of nodes and coefficients of patches (n + c, 3) [mm] at displacements u (n, 3) [mm]."""
+        x = self.points + u
+        return x if self.carry is None else np.concatenate([x, self.carry @ x])
 
     def place(self, x: F64) -> tuple[F64, F64]:
         """Return position and area vector per unit area at rest (q, 3) of the slave points for nodes at x (n, 3)."""
@@ -124,6 +145,93 @@ def surfaces(mesh: Mesh, slave: I32, master: I32, *, per_side: int = 4) -> Surfa
     )  # fmt: skip
 
 
+def smooth(mesh: Mesh, sides: Sequence[tuple[I32, I32]], *, per_side: int = 2) -> Surfaces:
+    """Prepare pairs of surfaces whose master sides are smooth: each is a quadratic patch, for its own slave side.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    sides : sequence of ((k, 2) int32, (k, 2) int32)
+        Slave and master facets of each pair. Master facets that look aside do not count.
+    per_side : int
+        See `surfaces`.
+
+    Raises
+    ------
+    UsageError
+        As `surfaces`.
+    """
+    parts = [surfaces(mesh, slave, master, per_side=per_side) for slave, master in sides]
+    fits = [_fitted(part) for part in parts]
+    first = np.cumsum([0, *(part.facet.max() + 1 for part in parts)])
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("nodes", "weights", "gradients", "area", "size")
+    }
+    return Surfaces(
+        points=mesh.points,
+        facet=np.concatenate([part.facet + start for part, start in zip(parts, first[:-1], strict=True)]).astype(
+            np.int32
+        ),
+        corners=(mesh.n_points + np.arange(6 * len(parts), dtype=np.int32)).reshape(-1, 6),
+        outer=np.ones((len(parts), 4), bool),
+        carry=csr_array(vstack(fits)),
+        patch=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
+        **joined,
+    )
+
+
+def _fitted(surf: Surfaces) -> csr_array:
+    """Fit a patch to the master side: coefficients of 1, s, t, s^2, s t, t^2 as sums (6, n) of positions of nodes.
+
+    The axes s and t lie in the mean plane, along the principal directions; the nodes lie between -1 and 1. Nodes count
+    by the area around them. With fewer than eight nodes the patch is plane.
+    """
+    x = surf.points[surf.corners]
+    vector = 0.5 * np.cross(x[:, 2] - x[:, 0], x[:, 3] - x[:, 1])
+    area = np.linalg.norm(vector, axis=1)
+    towards = -(surf.area @ surf.place(surf.points)[1])
+    looks = vector @ towards > _SIDEWAYS * area * np.linalg.norm(towards)
+    chosen = looks if looks.any() else np.ones(len(area), bool)
+    weight = np.zeros(len(surf.points))
+    np.add.at(weight, surf.corners[chosen], 0.25 * area[chosen, None])
+    nodes = np.flatnonzero(weight)
+    w, own = weight[nodes], surf.points[nodes]
+    own = own - w @ own / w.sum()
+    normal = vector[chosen].sum(axis=0) / np.linalg.norm(vector[chosen].sum(axis=0))
+    flat = own - (own @ normal)[:, None] * normal
+    _, _, axes = np.linalg.svd(np.sqrt(w)[:, None] * flat)
+    first = axes[0]
+    st = flat @ np.stack([first, np.cross(normal, first)], axis=1)
+    low, high = st.min(axis=0), st.max(axis=0)
+    st = (2.0 * st - low - high) / (high - low)
+    terms = _monomials(st)[0][:, : 6 if len(nodes) >= 8 else 3]
+    fit = np.zeros((6, len(nodes)))
+    fit[: terms.shape[1]] = np.linalg.pinv(np.sqrt(w)[:, None] * terms) * np.sqrt(w)
+    rows = np.repeat(np.arange(6), len(nodes))
+    return csr_array((fit.ravel(), (rows, np.tile(nodes, 6))), shape=(6, len(surf.points)))
+
+
+def _monomials(st: F64) -> tuple[F64, F64, F64]:
+    """Terms of a quadratic patch (p, 6), their first (p, 6, 2) and second derivatives (p, 6, 2, 2)."""
+    s, t = st.T
+    one, none = np.ones_like(s), np.zeros_like(s)
+    first = np.stack([[none, none], [one, none], [none, one], [2.0 * s, none], [t, s], [none, 2.0 * t]])
+    second = np.zeros((len(s), 6, 2, 2))
+    second[:, 3, 0, 0] = second[:, 5, 1, 1] = 2.0
+    second[:, 4, 0, 1] = second[:, 4, 1, 0] = 1.0
+    return np.stack([one, s, t, s * s, s * t, t * t], axis=1), first.transpose(2, 0, 1), second
+
+
+def master_functions(corners: I32, uv: F64) -> tuple[F64, F64, F64]:
+    """Shape functions of facets (p, 4) or patches (p, 6), their first (.., 2) and second derivatives (.., 2, 2)."""
+    if corners.shape[1] == 6:
+        return _monomials(uv)
+    N, dN = facet_functions(corners, uv)
+    mixed = _TWIST * (corners[:, 2] != corners[:, 3])[:, None]
+    return N, dN, mixed[:, :, None, None] * np.array([[0.0, 1.0], [1.0, 0.0]])
+
+
 def _rule(kind: str, per_side: int) -> tuple[F64, F64]:
     """Quadrature points and weights of a facet."""
     if kind == "tri3":
@@ -155,19 +263,19 @@ class Pairs:
         Master facet.
     uv : (p, 2) float64
         Facet coordinates of the foot.
-    nodes : (p, 8) int32
-        Corners of the slave facet, then of the master facet.
-    weights : (p, 8) float64
+    nodes : (p, m) int32
+        Corners of the slave facet, then of the master facet or coefficients of its patch; m is 8 or 10.
+    weights : (p, m) float64
         What multiplies positions of `nodes` in (slave point - foot).
-    slopes : (p, 8, 2) float64
+    slopes : (p, m, 2) float64
         Derivatives of the foot with respect to `uv`, by node.
     tangents : (p, 2, 3) float64 [mm]
         Of the master facet at the foot.
     normal : (p, 3) float64
         Of the master facet, outward.
     gap : (p,) float64 [mm]
-    twist : (p,) float64 [mm]
-        Normal component of the mixed second derivative of the master facet.
+    curvature : (p, 2, 2) float64 [mm]
+        Normal component of the second derivatives of the master facet.
     share : (p,) float64 [1]
         Part of the slave point that counts: 1, less beyond the border of a master surface that fades.
     fading : (p, 2) float64 [1]
@@ -185,7 +293,7 @@ class Pairs:
     tangents: F64
     normal: F64
     gap: F64
-    twist: F64
+    curvature: F64
     share: F64
     fading: F64
     bend: F64
@@ -198,7 +306,7 @@ class Pairs:
         return Pairs(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     def gradient(self) -> F64:
-        """Return the derivative of the gap with respect to the nodes, (p, 8, 3)."""
+        """Return the derivative of the gap with respect to the nodes, (p, m, 3)."""
         return np.asarray(self.weights[:, :, None] * self.normal[:, None, :])
 
     @property
@@ -207,35 +315,36 @@ class Pairs:
         return np.asarray(self.fading.any(axis=1) | self.bend.any(axis=(1, 2)))
 
     def share_gradient(self) -> F64:
-        """Return the derivative of `share` with respect to the nodes, (p, 24) [1/mm]."""
+        """Return the derivative of `share` with respect to the nodes, (p, 3 m) [1/mm]."""
         return np.asarray(np.einsum("pa,pad->pd", self.fading, self.foot_gradient()))
 
     def share_hessian(self) -> F64:
-        """Return the second derivative of `share`, (p, 24, 24) [1/mm^2], but for that of the foot's coordinates."""
+        """Return the second derivative of `share`, (p, 3 m, 3 m) [1/mm^2], but for that of the foot's coordinates."""
         foot = self.foot_gradient()
         return np.asarray(np.einsum("pad,pab,pbe->pde", foot, self.bend, foot))
 
+    def _metric(self) -> F64:
+        return np.asarray(np.einsum("pai,pbi->pab", self.tangents, self.tangents))
+
     def foot_gradient(self) -> F64:
-        """Return the derivative of `uv` with respect to the nodes, (p, 2, 24) [1/mm]."""
-        metric = np.einsum("pai,pbi->pab", self.tangents, self.tangents)
-        metric[:, [0, 1], [1, 0]] -= (self.gap * self.twist)[:, None]
+        """Return the derivative of `uv` with respect to the nodes, (p, 2, 3 m) [1/mm]."""
+        metric = self._metric() - self.gap[:, None, None] * self.curvature
         force = np.einsum("pm,pai->pami", self.weights, self.tangents)
         force += np.einsum("p,pi,pma->pami", self.gap, self.normal, self.slopes)
         try:
-            return np.asarray(np.linalg.solve(metric, force.reshape(len(self), 2, 24)))
+            return np.asarray(np.linalg.solve(metric, force.reshape(len(self), 2, 3 * self.nodes.shape[1])))
         except np.linalg.LinAlgError as error:
             raise ConvergenceError("a contact point lies at the centre of curvature of its master facet") from error
 
     def hessian(self) -> F64:
-        """Return the second derivative of the gap, (p, 24, 24) [1/mm]."""
+        """Return the second derivative of the gap, (p, 3 m, 3 m) [1/mm]."""
         X = self.foot_gradient()
-        L = np.einsum("pi,pma->pami", self.normal, self.slopes).reshape(len(self), 2, 24)
-        k = L + self.twist[:, None, None] * X[:, ::-1]
-        metric = np.einsum("pai,pbi->pab", self.tangents, self.tangents)
+        L = np.einsum("pi,pma->pami", self.normal, self.slopes).reshape(X.shape)
+        k = L + self.curvature @ X
         half = -L.transpose(0, 2, 1) @ X
         H = half + half.transpose(0, 2, 1)
-        H -= self.twist[:, None, None] * (X.transpose(0, 2, 1) @ X[:, ::-1])
-        H += self.gap[:, None, None] * (k.transpose(0, 2, 1) @ np.linalg.solve(metric, k))
+        H -= X.transpose(0, 2, 1) @ self.curvature @ X
+        H += self.gap[:, None, None] * (k.transpose(0, 2, 1) @ np.linalg.solve(self._metric(), k))
         return np.asarray(H)
 
 
@@ -252,9 +361,27 @@ def find_pairs(surf: Surfaces, u: F64, reach: F64, known: I32 | None = None, fad
         Facets that held the feet before, -1 for none. A foot leaves its facet only when it lies beyond by a margin,
         so that feet near an edge do not jump to and fro between iterations. All other points search.
     """
-    x = surf.points + u
-    x.flags.writeable = False  # as the points of a mesh are: the same compiled projection serves both
+    x = surf.at(u)
     position, area = surf.place(x)
+    facet, uv = _feet(surf, x, position, reach, known) if surf.patch is None else _feet_on_patches(surf, x, position)
+    rows = np.flatnonzero(facet >= 0).astype(np.int32)
+    inside = ~(_beyond(surf.corners[facet[rows]], uv[rows], max(fade, _SLACK)) & surf.outer[facet[rows]]).any(axis=1)
+    rows = rows[inside]
+    pairs = _pairs(surf, x, position, rows, facet[rows], uv[rows], fade)
+    facing = np.einsum("pi,pi->p", pairs.normal, area[pairs.point]) < 0.0
+    return pairs.take(facing & (np.abs(pairs.gap) <= reach[pairs.point]))
+
+
+def _feet_on_patches(surf: Surfaces, x: F64, position: F64) -> tuple[I32, F64]:
+    """Patch and coordinates of the foot of each slave point."""
+    patch = surf.patch if surf.patch is not None else np.zeros(0, np.int32)
+    corners = surf.corners[patch]
+    return patch, _foot(x[corners], corners, position, np.zeros((len(surf), 2)))
+
+
+def _feet(surf: Surfaces, x: F64, position: F64, reach: F64, known: I32 | None) -> tuple[I32, F64]:
+    """Facet, -1 for none, and coordinates of the foot of each slave point."""
+    x.flags.writeable = False  # as the points of a mesh are: the same compiled projection serves both
     facet, uv = np.full(len(surf), -1, np.int32), np.zeros((len(surf), 2))
     if known is not None:
         rows = np.flatnonzero(known >= 0).astype(np.int32)
@@ -270,12 +397,7 @@ def find_pairs(surf: Surfaces, u: F64, reach: F64, known: I32 | None = None, fad
         held = rows[_at_edge(corners, uv[rows])]
         corners = surf.corners[facet[held]]
         uv[held] = _foot(x[corners], corners, position[held], uv[held])
-    rows = np.flatnonzero(facet >= 0).astype(np.int32)
-    inside = ~(_beyond(surf.corners[facet[rows]], uv[rows], max(fade, _SLACK)) & surf.outer[facet[rows]]).any(axis=1)
-    rows = rows[inside]
-    pairs = _pairs(surf, x, position, rows, facet[rows], uv[rows], fade)
-    facing = np.einsum("pi,pi->p", pairs.normal, area[pairs.point]) < 0.0
-    return pairs.take(facing & (np.abs(pairs.gap) <= reach[pairs.point]))
+    return facet, uv
 
 
 def _near(surf: Surfaces, x: F64, position: F64, reach: F64, rows: I32) -> I32:
@@ -290,13 +412,12 @@ def _near(surf: Surfaces, x: F64, position: F64, reach: F64, rows: I32) -> I32:
 
 def _pairs(surf: Surfaces, x: F64, position: F64, point: I32, facet: I32, uv: F64, fade: float) -> Pairs:
     corners = surf.corners[facet]
-    N, dN = facet_functions(corners, uv)
+    N, dN, ddN = master_functions(corners, uv)
     own = x[corners]
     tangents = np.einsum("pma,pmi->pai", dN, own)
     normal = np.cross(tangents[:, 0], tangents[:, 1])
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     gap = np.einsum("pi,pi->p", normal, position[point] - np.einsum("pm,pmi->pi", N, own))
-    twist = np.einsum("pi,m,pmi->p", normal, _TWIST, own) * (corners[:, 2] != corners[:, 3])
     share, fading, bend = _faded(corners, uv, surf.outer[facet], fade)
     return Pairs(
         point=point.astype(np.int32),
@@ -308,7 +429,7 @@ def _pairs(surf: Surfaces, x: F64, position: F64, point: I32, facet: I32, uv: F6
         tangents=tangents,
         normal=normal,
         gap=gap,
-        twist=twist,
+        curvature=np.einsum("pi,pmi,pmab->pab", normal, own, ddN),
         share=share,
         fading=fading,
         bend=bend,
@@ -348,19 +469,17 @@ def _foot(own: F64, corners: I32, target: F64, uv: F64) -> F64:
 
     The distance to the continued facet is smooth. Distances to edges are not, and would need another tangent.
     """
-    flat = corners[:, 2] == corners[:, 3]
     out = uv.copy()
     for _ in range(12):
-        N, dN = facet_functions(corners, out)
+        N, dN, ddN = master_functions(corners, out)
         r = target - np.einsum("pm,pmi->pi", N, own)
         t = np.einsum("pma,pmi->pai", dN, own)
         metric = np.einsum("pai,pbi->pab", t, t)
-        mixed = np.einsum("pi,m,pmi->p", r, _TWIST, own) * ~flat
+        bends = np.einsum("pi,pmi,pmab->pab", r, own, ddN)
         # Newton's matrix only where it stays well conditioned; Gauss-Newton far off the facet.
-        bound = 0.5 * np.sqrt(metric[:, 0, 0] * metric[:, 1, 1])
-        mixed = np.clip(mixed, -bound, bound)
-        metric[:, 0, 1] -= mixed
-        metric[:, 1, 0] -= mixed
+        length = np.sqrt(np.einsum("paa->pa", metric))
+        bound = 0.5 * length[:, :, None] * length[:, None, :]
+        metric -= np.clip(bends, -bound, bound)
         step = np.linalg.solve(metric, np.einsum("pai,pi->pa", t, r)[:, :, None])[:, :, 0]
         out = np.clip(out + step, -3.0, 3.0)
         if np.abs(step).max(initial=0.0) < 1e-13:

@@ -23,7 +23,6 @@ from spinefix.fem.directions import Direction
 from spinefix.fem.equilibrium import Balance, Problem, Tangent
 from spinefix.fem.items import Configuration, State
 from spinefix.fem.substructures import STRATEGIES
-from spinefix.fem.turns import Turns
 
 F64 = NDArray[np.float64]
 
@@ -58,8 +57,6 @@ class Control:
     line_search : float
         Step lengths are searched while the work of the residual along the step exceeds this part of that at its
         start.
-    extrapolate : bool
-        Start an increment where the last one points, as long as the load program keeps its course.
     strategy : str
         Key of `spinefix.fem.substructures.STRATEGIES`.
     linear_solver : str
@@ -75,7 +72,6 @@ class Control:
     first: float | None = None
     line_search: float = 0.8
     patience: int = 6
-    extrapolate: bool = False
     strategy: str = "krylov"
     linear_solver: str = "auto"
 
@@ -99,9 +95,7 @@ class Increment:
     pace : float
         Length of the next increment to try.
     before, before_time : Configuration or None, float
-        The increment before.
-    turned : (n_blocks, 3, 3) float64 or None
-        How far blocks have turned since then, about.
+        Where the increment began.
     """
 
     time: float
@@ -116,7 +110,6 @@ class Increment:
     pace: float = 0.0
     before: Configuration | None = None
     before_time: float = 0.0
-    turned: F64 | None = None
 
 
 @dataclass(frozen=True)
@@ -202,7 +195,6 @@ def solve(
     control: Control | None = None,
     *,
     start: Increment | None = None,
-    kinks: Sequence[float] = (),
     worst: Callable[[F64], list[str]] | None = None,
     guesses: Mapping[float, Configuration] | None = None,
 ) -> Path:
@@ -215,7 +207,6 @@ def solve(
     control : Control
     start : Increment, optional
         Continue from there; the undeformed state at time 0 by default.
-    kinks : pseudo-times where the load program changes its course (no extrapolation across)
     worst : callable, optional
         Names of the worst places for a residual (n_blocks,) [N].
     guesses : mapping, time -> Configuration, optional
@@ -236,7 +227,7 @@ def solve(
     key = control.strategy, control.linear_solver
     if key not in problem.directions:
         problem.directions[key] = STRATEGIES[control.strategy](control.linear_solver)
-    walk = _Walk(problem, control, problem.directions[key], tuple(kinks), worst, dict(guesses or {}))
+    walk = _Walk(problem, control, problem.directions[key], worst, dict(guesses or {}))
     return walk.through(list(times), start or begin(problem))
 
 
@@ -248,21 +239,16 @@ class _Walk:
         problem: Problem,
         control: Control,
         direction: Direction,
-        kinks: tuple[float, ...],
         worst: Callable[[F64], list[str]] | None,
         guesses: dict[float, Configuration],
     ) -> None:
-        self.problem, self.control, self.direction, self.kinks, self.worst = problem, control, direction, kinks, worst
+        self.problem, self.control, self.direction, self.worst = problem, control, direction, worst
         self.guesses = guesses
         self.history: list[Attempt] = []
-        self._turns: Turns | None = None  # of the last tangent
-        self._turns_here: Turns | None = None  # of the last tangent of the increment before
         self.careful = direction.careful  # search step lengths from the first iteration on
 
     def through(self, times: list[float], here: Increment) -> Path:
         """Visit all times."""
-        if here.time == 0.0:
-            self._turns_here = Turns.none(self.problem.constraints.n_blocks, self.problem.free)
         kept: list[Increment] = []
         if times and not (np.diff([here.time, *times]) > 0.0).all():
             raise ValueError(f"times must ascend from the start at {here.time:g}, got {times}")
@@ -279,7 +265,8 @@ class _Walk:
                 if found is None and guess:
                     continue
                 if found is None:
-                    self.careful = not self.careful or self.direction.careful
+                    stepped = len(attempt.errors) > 1  # else shorter steps change nothing
+                    self.careful = (stepped and not self.careful) or self.direction.careful
                     if self.careful and not self.direction.careful:
                         continue
                     pace = 0.5 * (end - here.time)
@@ -289,7 +276,6 @@ class _Walk:
                 if attempt.iterations <= self.control.easy * self.control.max_iterations:
                     pace = max(pace, (end - here.time) * self.control.growth)
                 here = replace(found, pace=pace)
-                self._turns_here = self._turns
             kept.append(here)
         return Path(tuple(kept), tuple(self.history))
 
@@ -318,7 +304,6 @@ class _Walk:
         self.direction.restart()
         x, states = here.x, here.states
         motion = problem.prescribed(x, end)
-        guess = guess or self._extrapolated(here, end)
         if guess is not None:
             x, motion = problem.moved(guess, np.zeros(len(problem.free)), problem.prescribed(guess, end)), motion * 0.0
         balance = problem.evaluate(x, end, states)
@@ -373,7 +358,6 @@ class _Walk:
         if motion.any():
             residual = residual + tangent().by_motion
         step = self.direction.find(residual, tangent)
-        self._turns = made[0].turns if made else None
         split = _first_rotation(self.problem)
         return step, made[0].stiffest(split) if made else 0.0
 
@@ -404,20 +388,6 @@ class _Walk:
             trial = _bisect(at, start, trial, trace)
         return trial.balance, trial.length
 
-    def _extrapolated(self, here: Increment, end: float) -> Configuration | None:
-        """Where the last increment points, unless the load program bends there.
-
-        Blocks that turn move on along an arc, not along its last chord, which would stretch what is stiff.
-        """
-        if not self.control.extrapolate or here.before is None or any(k == here.time for k in self.kinks):
-            return None
-        ratio = (end - here.time) / (here.time - here.before_time)
-        step = ratio * here.x.step_from(here.before)
-        if here.turned is not None:
-            arc = rotations.exp(0.5 * (1.0 + ratio) * rotations.log(here.turned))
-            step = np.einsum("bij,bj->bi", arc, step)
-        return self.problem.constraints.place(here.x.moved(step))
-
     def _accept(self, here: Increment, end: float, b: Balance) -> Increment:
         """Make an increment of a balance."""
         x = Configuration(b.x.u, rotations.orthonormal(b.x.R))
@@ -435,14 +405,7 @@ class _Walk:
             work=here.work + 0.5 * float(np.sum(forces * step)),
             before=here.x,
             before_time=here.time,
-            turned=self._turned(),
         )
-
-    def _turned(self) -> F64 | None:
-        """Rotations of the blocks over the increment."""
-        if self._turns is None or self._turns_here is None:
-            return None
-        return self._turns.since(self._turns_here).R
 
     def _give_up(self, kept: list[Increment], here: Increment, attempt: Attempt, trace: _Trace) -> NotConverged:
         """The error to raise."""

@@ -176,7 +176,7 @@ class Substructured(FrozenKrylov):
     everything.
     """
 
-    def __init__(self, solver: str = "auto", *, tolerance: float = 3e-3, most: int = 40) -> None:
+    def __init__(self, solver: str = "auto", *, tolerance: float = 3e-3, most: int = 30) -> None:
         super().__init__(solver, tolerance=tolerance, most=most)
         self._stiff = _Factor(solver, self.work, rough=True)
         self._soft, self._spare = _Factor(solver, self.work), _Factor(solver, self.work)
