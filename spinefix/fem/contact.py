@@ -307,7 +307,7 @@ class Contact:
         self._put(out, pairs.nodes, force)
         if not out.wants_tangent:
             return np.zeros((0, 1, 1))
-        flat = gradient.reshape(len(pairs), -1)
+        flat = gradient.reshape(len(pairs), 3 * pairs.nodes.shape[1])
         blocks = (action.stiffness * area)[:, None, None] * flat[:, :, None] * flat[:, None, :]
         blocks -= (area * action.pressure)[:, None, None] * pairs.hessian()
         if len(slip):
@@ -495,7 +495,7 @@ def _in_plane(pairs: Pairs) -> F64:
 
 def _scatter(nodes: I32, blocks: F64, size: int) -> csr_array:
     """Sum blocks (p, 3 m, 3 m) of nodes (p, m) into a matrix."""
-    dofs = (3 * nodes[:, :, None] + np.arange(3)).reshape(len(nodes), -1)
+    dofs = (3 * nodes[:, :, None] + np.arange(3)).reshape(len(nodes), 3 * nodes.shape[1])
     row, col = np.broadcast_to(dofs[:, :, None], blocks.shape), np.broadcast_to(dofs[:, None, :], blocks.shape)
     return csr_array(coo_array((blocks.ravel(), (row.ravel(), col.ravel())), shape=(size, size)))
 

@@ -36,6 +36,10 @@ I64 = NDArray[np.int64]
 RESIDUAL_LIMIT = 1e-8
 """Greatest relative residual |b - K x| / |b| of an answer that is returned."""
 
+ENERGY_LIMIT = 1e-7
+"""Greatest last correction in the energy norm, relative to the solution: the stored energy is then known to 1e-14. In
+long thin bodies round-off alone makes it some 1e-8."""
+
 MAX_REFINEMENTS = 4
 """Steps of iterative refinement before an answer is refused; a rigid block beside a soft joint needs two."""
 
@@ -474,9 +478,9 @@ class Factor:
         Raises
         ------
         InaccurateSolution
-            After `MAX_REFINEMENTS` steps the residual is still above `RESIDUAL_LIMIT`, and so was the last correction
-            in the energy norm; nothing is returned. (Where stiff parts move far as rigid bodies, round-off of K x
-            alone may exceed the limit; the correction, which is the error to first order, then decides.)
+            After `MAX_REFINEMENTS` steps the residual is still above `RESIDUAL_LIMIT`, and the last correction above
+            `ENERGY_LIMIT` in the energy norm; nothing is returned. (Where stiff parts move far as rigid bodies,
+            round-off of K x alone may exceed the limit; the correction, the error to first order, then decides.)
         """
         if self._released:
             raise ValueError("this factorization was released")
@@ -491,7 +495,7 @@ class Factor:
             in_energy = _energy_ratio(correction, rest, x, columns)
             x = x + correction
             rest, residual = self._residual(columns, x)
-            error = min(residual, in_energy)
+            error = min(residual, in_energy * RESIDUAL_LIMIT / ENERGY_LIMIT)
         seconds = time.perf_counter() - began
         self._report = replace(self._report, residual=residual, refinements=refinements, seconds_solve=seconds)
         if not error <= RESIDUAL_LIMIT:

@@ -176,8 +176,8 @@ class Substructured(FrozenKrylov):
     everything.
     """
 
-    def __init__(self, solver: str = "auto", *, tolerance: float = 3e-3, most: int = 30) -> None:
-        super().__init__(solver, tolerance=tolerance, most=most)
+    def __init__(self, solver: str = "auto", *, tolerance: float = 3e-3, fresh: int = 8, most: int = 40) -> None:
+        super().__init__(solver, tolerance=tolerance, fresh=fresh, most=most)
         self._stiff = _Factor(solver, self.work, rough=True)
         self._soft, self._spare = _Factor(solver, self.work), _Factor(solver, self.work)
         self._layout: Layout | None = None
@@ -189,21 +189,50 @@ class Substructured(FrozenKrylov):
         K = tangent()
         if K.dense is None:
             return super().find(residual, lambda: K)
+        if self._layout is None:
+            self._begin(K.dense)
+        elif self._wasted > self._stiff.worth:
+            self._renew(K)
+        step = self._try(K, K.dense, residual)
+        if step is None:
+            self._renew(K)
+            step = self._try(K, K.dense, residual)
+        if step is None:
+            raise ConvergenceError(f"no step after {self.most} Krylov iterations")
+        return step
+
+    def _try(self, K: Tangent, dense: Dense, residual: F64) -> F64 | None:
+        """Solve by Krylov iterations; None if that takes too long."""
         run = conjugate_gradients if K.is_symmetric else gmres
         try:
-            precondition = self._preconditioner(K, K.dense)
+            precondition = self._preconditioner(K, dense)
             self._last = precondition, K.turns
-        except ConvergenceError as error:  # far from equilibrium tangents need not be positive definite
+        except ConvergenceError:  # far from equilibrium tangents need not be positive definite
             if self._last is None:
                 raise
-            told = f"{error}; tried with the last one that was"
             run, precondition = gmres, _turned(*self._last, K.turns)
-        else:
-            told = "positive definite"
-        step, _ = run(K.__matmul__, precondition, -residual, self.tolerance, self.most)
-        if step is None:
-            raise ConvergenceError(f"no step after {self.most} Krylov iterations (tangent of rigid parts: {told})")
+        step, iterations = run(K.__matmul__, precondition, -residual, self.tolerance, self.most)
+        self._wasted += max(iterations - self.fresh, 0)
         return step
+
+    def _begin(self, dense: Dense) -> None:
+        """Prepare the two problems, the stiff one at rest."""
+        rest = dense.at_rest()
+        self._layout = Layout.of(rest.dense or dense, dense.soft)
+        self._border = _Border(self._layout)
+        self._renew(rest)
+
+    def _renew(self, K: Tangent) -> None:
+        """Factorize the stiff problem of another tangent, or that at rest where it leads nowhere."""
+        dofs = self._layout.stiff if self._layout is not None else np.zeros(0, np.int32)
+        try:
+            self._stiff.replace(_extract(K.symmetric(), dofs, dofs), indefinite=False)
+        except ConvergenceError:
+            if K.dense is None or self._made is K.turns:
+                raise
+            K = K.dense.at_rest()
+            self._stiff.replace(_extract(K.symmetric(), dofs, dofs), indefinite=False)
+        self._made, self._wasted, self._last = K.turns, 0.0, None
 
     def release(self) -> None:
         """Free the factorizations."""
@@ -212,22 +241,19 @@ class Substructured(FrozenKrylov):
             factor.release()
 
     def _preconditioner(self, K: Tangent, dense: Dense) -> Callable[[F64], F64]:
-        if self._layout is None:
-            rest = dense.at_rest()
-            self._layout = Layout.of(rest.dense or dense, dense.soft)
-            self._border = _Border(self._layout)
-            self._stiff.replace(_extract(rest.symmetric(), self._layout.stiff, self._layout.stiff), indefinite=False)
-        layout = self._layout
-        coarse = _Coarse(K, dense, layout, self._border or _Border(layout), self._spare)
+        if self._layout is None or self._border is None or self._made is None:
+            raise AssertionError("the problems are prepared first")
+        layout, since = self._layout, K.turns.since(self._made)
+        coarse = _Coarse(K, dense, layout, self._border, self._spare)
         self._soft, self._spare = self._spare, self._soft
 
         def precondition(r: F64) -> F64:
             c = coarse.solve(coarse.restrict(r))
             x = coarse.extend(c)
-            left = K.turns.back(r - coarse.force(c, x))
+            left = since.back(r - coarse.force(c, x))
             y = np.zeros_like(r)
             y[layout.stiff] = self._stiff(left[layout.stiff])
-            y = K.turns.turn(y)
+            y = since.turn(y)
             return x + y - coarse.extend(coarse.solve(coarse.restricted_force(y)))
 
         return precondition
