@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spinefix.scenario.schema import Study
 
 
-CONTROL = Control(residual=1e-7, first=0.125, growth=2.0, extrapolate=True)
+CONTROL = Control(first=0.125, growth=2.0, extrapolate=True)
 """Four extrapolated increments, a small one first: discs and ligaments are slack at rest, and the soft overshoots."""
 
 
