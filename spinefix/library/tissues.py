@@ -150,7 +150,7 @@ def _finite_nucleus(constants: Mapping[str, Datum]) -> Material:
 
 
 def _finite_annulus(ring: int, rings: int, constants: Mapping[str, Datum]) -> Material:
-    names = ("C10", "C01", "K", "fibre_inner_share", "fibre_stress", "fibre_volume")
+    names = ("C10", "C01", "K", "fibre_inner_share", "fibre_slack", "fibre_stress", "fibre_volume")
     data = {name: constants[name] for name in names}
     strain, stress, source = reader.fibre_curve()
     depth = (rings - ring + 0.5) / rings
@@ -161,7 +161,7 @@ def _finite_annulus(ring: int, rings: int, constants: Mapping[str, Datum]) -> Ma
         parameters={
             **{f"{name}_MPa": data[name].internal for name in ("C10", "C01", "K")},
             "fibre_fraction": data["fibre_volume"].internal / 2.0,
-            "fibre_strain": strain,
+            "fibre_strain": (strain[0], *(e + data["fibre_slack"].internal for e in strain[1:])),
             "fibre_stress_MPa": tuple(share * s for s in stress),
         },
         source="; ".join(reader.citations({source, *(d.source for d in data.values())})),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spinefix.scenario.schema import Study
 
 
-CONTROL = Control(residual=1e-7, first=0.5, growth=2.0)
+CONTROL = Control(first=0.5, growth=2.0)
 """In two increments: one often overshoots, as discs and ligaments are slack at rest. More cost more than they save, and
 increments that start where the last one points take longer (coarse mesh)."""
 

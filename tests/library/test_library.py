@@ -105,6 +105,19 @@ def test_fibre_modulus_falls_from_outside_to_inside_and_splits_between_two_famil
     assert one.parameters["fibre_MPa"] == pytest.approx((495 + 413) / 2 * 0.08)
 
 
+def test_slack_moves_the_fibre_curve_and_leaves_its_stresses():
+    def ring(slack_pct):
+        changes = {"annulus": {"fibre_slack_pct": slack_pct, "fibre_stress_pct": 40}}
+        return tissues.materials("normal", overrides=changes, finite=True)["disc.annulus.4"].parameters
+
+    strain, stress, _ = library.fibre_curve()
+    taut, slack = ring(0), ring(2)
+    assert taut["fibre_strain"] == strain
+    assert slack["fibre_strain"] == pytest.approx((0.0, *(e + 0.02 for e in strain[1:])))
+    outermost = 0.4 * (1 - 0.125 * (1 - 0.65))  # the middle of the outermost of four rings
+    assert taut["fibre_stress_MPa"] == slack["fibre_stress_MPa"] == pytest.approx([outermost * s for s in stress])
+
+
 def test_density_sets_differ_in_bone_only():
     normal, weak = tissues.materials("normal"), tissues.materials("osteoporotic")
     softer = {part for part in normal if weak[part].parameters["E_MPa"] < normal[part].parameters["E_MPa"]}
