@@ -24,10 +24,13 @@ CONTROL = Control(residual=1e-7, first=0.125, growth=2.0, extrapolate=True)
 """Four extrapolated increments, a small one first: discs and ligaments are slack at rest, and the soft overshoots."""
 
 
-UNBONDED = replace(CONTROL, max_iterations=40, patience=1)
+UNBONDED = replace(
+    CONTROL, max_iterations=40, stagnation=12, max_failures=6, max_cutbacks=4, patience=1, extrapolate=False
+)
 """Where a prosthesis is not bonded, points touch, part, stick and slip until an increment has sorted them out. That
-takes more iterations, and step lengths that are searched as soon as the residual grows. Stiff parts then do not stay
-joined as they were at rest, which takes the strategy ``substructures`` most of its worth."""
+takes more iterations, and step lengths that are searched as soon as the residual grows. What sorts nothing out ends
+early. Pressures of the last increment are part of the next, so extrapolated motions would press too much. Stiff parts
+do not stay joined as they were at rest, which takes the strategy ``substructures`` most of its worth."""
 
 
 class LinearArm:
