@@ -40,7 +40,7 @@ from scipy.sparse import coo_array, csr_array, eye_array, kron, vstack
 
 from spinefix.errors import UsageError
 from spinefix.fem import newton
-from spinefix.fem.contact_gap import Pairs, Surfaces, find_pairs, master_functions
+from spinefix.fem.contact_gap import Pairs, Surfaces, find_pairs, master_functions, pairs_on
 from spinefix.fem.equilibrium import Problem
 from spinefix.fem.items import Configuration, State, Terms
 from spinefix.mesh.core import F64, I32, Bool
@@ -161,7 +161,7 @@ class _Action:
     pressure, stiffness : (p,) float64 [MPa], [MPa/mm]
         Along the normal.
     shear, shear_stiffness : (p, 3) float64 [MPa], (p, 3, 3) float64 [MPa/mm]
-        In the surface; no rows without friction and hold.
+        In the surface; no rows where nothing acts there.
     shear_by_gap : (p, 3) float64 [MPa/mm]
         What `shear` loses as the gap opens; no rows without friction.
     """
@@ -262,24 +262,18 @@ class Contact:
         new[every.point] = pressure
         stiffness = self.stiffness[every.point]
         touching = trial >= -_TOUCH * stiffness * self.surfaces.size[every.point]
-        law = self.interface
-        action = _Action.normal(
-            pressure, stiffness * touching, shear=law.friction + law.hold > 0.0, friction=law.friction > 0.0
-        )
+        friction = self.interface.friction > 0.0
+        action = _Action.normal(pressure, stiffness * touching, shear=friction, friction=friction)
         feet = self._feet(every)
         states: State = (new, base, feet[:, 0])
-        if self.interface.friction:
+        if friction:
             states = (*states, self._add_friction(x, state[3], feet, every, _rows(touching), pressure, action))
-        if self.interface.hold:
-            states = (*states, *self._add_hold(x, state[-3:], feet, every, action))
-            touching[:] = True
         acting = _rows(touching)
         pairs = every.take(acting)
         blocks = self._add(pairs, action.take(acting), out)
         self._add_fading(pairs, pressure[acting], base, out, blocks)
-        if len(blocks):
-            out.loose.append(self._scattered(pairs.nodes, blocks, len(out.internal)))
-        return states
+        self._spread(pairs.nodes, blocks, out)
+        return (*states, self._gaps(every), feet, self._add_hold(x, state[-3:], out)) if self.interface.hold else states
 
     def _add_fading(self, pairs: Pairs, pressure: F64, base: F64, out: Terms, blocks: F64) -> None:
         """Add what the energy of points beyond the border loses as they move outwards."""
@@ -333,6 +327,11 @@ class Contact:
         every = np.zeros((self._carry.shape[0] // 3, 3))
         np.add.at(every, nodes, force)
         out.internal[: len(self.surfaces.points)] += (self._carry.T @ every.ravel()).reshape(-1, 3)
+
+    def _spread(self, nodes: I32, blocks: F64, out: Terms) -> None:
+        """Add a symmetric tangent, if there is any, see `_scattered`."""
+        if len(blocks):
+            out.loose.append(self._scattered(nodes, blocks, len(out.internal)))
 
     def _scattered(self, nodes: I32, blocks: F64, n_blocks: int) -> csr_array:
         """Sum blocks (p, 3 m, 3 m) of nodes and coefficients of patches (p, m) into a matrix."""
@@ -456,20 +455,24 @@ class Contact:
         action.shear_by_gap[rows] = (self.interface.friction * self.stiffness[pairs.point] * grows)[:, None] * along
         return self._dragged(x, anchors, feet, pairs.point, slips, foot + traction / k[:, None])
 
-    def _add_hold(self, x: Configuration, before: State, feet: F64, pairs: Pairs, action: _Action) -> State:
-        """Add springs to where points were, and return where they are now and what the springs carry."""
-        gap, old, k = self._gap(pairs), before[0][pairs.point], self.interface.hold * self.stiffness[pairs.point]
-        known = np.isfinite(old)
-        k = k * known
-        push = -k * (gap - np.where(known, old, 0.0))
-        away, _ = self._away(x, before[1], pairs)
-        action.pressure, action.stiffness = action.pressure + push, action.stiffness + k
-        pull = -k[:, None] * away
-        action.shear += pull
+    def _add_hold(self, x: Configuration, before: State, out: Terms) -> F64:
+        """Add springs to where points were; return what they carry (q,) [MPa].
+
+        Points keep to the facets that they faced then: springs are smooth, whatever points face now.
+        """
+        gap, feet, _ = before
+        known = _rows(np.isfinite(gap) & (feet[:, 0] >= 0.0))
+        pairs = pairs_on(self.surfaces, x.u, known, feet[known, 0].astype(np.int32))
+        k = self.interface.hold * self.stiffness[known]
+        push = -k * (self._gap(pairs) - gap[known])
+        action = _Action.normal(push, k, shear=True, friction=False)
+        away, _ = self._away(x, feet, pairs)
+        action.shear -= k[:, None] * away
         action.shear_stiffness += k[:, None, None] * _in_plane(pairs)
+        self._spread(pairs.nodes, self._add(pairs, action, out), out)
         carried = np.zeros(len(self.surfaces))
-        carried[pairs.point] = np.hypot(push, np.linalg.norm(pull, axis=1))
-        return self._gaps(pairs), feet, carried
+        carried[known] = np.hypot(push, np.linalg.norm(action.shear, axis=1))
+        return carried
 
     def _dragged(self, x: Configuration, anchors: F64, feet: F64, point: I32, slips: Bool, where: F64) -> F64:
         """Anchors after slip: at `where` (p, 3) if they slip, kept if they stick, at the foot if the point is free."""
@@ -495,9 +498,14 @@ def _in_plane(pairs: Pairs) -> F64:
 
 def _scatter(nodes: I32, blocks: F64, size: int) -> csr_array:
     """Sum blocks (p, 3 m, 3 m) of nodes (p, m) into a matrix."""
-    dofs = (3 * nodes[:, :, None] + np.arange(3)).reshape(len(nodes), 3 * nodes.shape[1])
-    row, col = np.broadcast_to(dofs[:, :, None], blocks.shape), np.broadcast_to(dofs[:, None, :], blocks.shape)
-    return csr_array(coo_array((blocks.ravel(), (row.ravel(), col.ravel())), shape=(size, size)))
+    # Many points of a slave facet face the same master facet; their blocks are summed before they are sorted.
+    nodes, group = np.unique(nodes, axis=0, return_inverse=True)
+    gather = csr_array((np.ones(len(group)), (group.ravel(), np.arange(len(group)))), shape=(len(nodes), len(group)))
+    sums = gather @ blocks.reshape(len(group), -1)
+    m = 3 * nodes.shape[1]
+    dofs = (3 * nodes[:, :, None] + np.arange(3)).reshape(len(nodes), m)
+    row, col = np.repeat(dofs, m, axis=1), np.tile(dofs, m)
+    return csr_array(coo_array((sums.ravel(), (row.ravel(), col.ravel())), shape=(size, size)))
 
 
 # --- augmentation ---
@@ -669,10 +677,11 @@ def _holding(problem: Problem) -> bool:
 def _again(
     problem: Problem, here: newton.Increment, control: newton.Control | None, worst: Worst | None
 ) -> newton.Path:
-    """Find equilibrium anew at the same load with the state of `here`."""
+    """Find equilibrium anew at the same load with the state of `here`; there is nothing to cut on the way."""
+    once = replace(control or newton.Control(), max_cutbacks=0)
     blink = 1e-9 * max(here.time - here.before_time, 1e-3 * abs(here.time))
     start = replace(here, time=here.time - blink, pace=2.0 * blink)  # in one increment, whatever round-off
-    return newton.solve(problem, [here.time], control, start=start, worst=worst)
+    return newton.solve(problem, [here.time], once, start=start, worst=worst)
 
 
 def follow(

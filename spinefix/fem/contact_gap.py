@@ -23,6 +23,7 @@ from scipy.sparse import csr_array, vstack
 from scipy.spatial import cKDTree
 
 from spinefix.errors import ConvergenceError, UsageError
+from spinefix.jit import kernel
 from spinefix.mesh.core import F64, I32, Bool, Mesh
 from spinefix.mesh.elements import FACET_ELEMENTS, gradient, shape
 from spinefix.mesh.locate import closest_facets, facet_functions
@@ -400,6 +401,18 @@ def _feet(surf: Surfaces, x: F64, position: F64, reach: F64, known: I32 | None) 
     return facet, uv
 
 
+def pairs_on(surf: Surfaces, u: F64, point: I32, facet: I32) -> Pairs:
+    """Return the pairs of slave points (p,) with given master facets (p,) at displacements u (n, 3) [mm].
+
+    The facets go on beyond their borders, so feet move smoothly, and no pair is lost.
+    """
+    x = surf.points + u
+    position, _ = surf.place(x)
+    corners = surf.corners[facet]
+    middle = np.where(surf.triangular[facet, None], 1.0 / 3.0, np.zeros(2))
+    return _pairs(surf, x, position, point, facet, _foot(x[corners], corners, position[point], middle), 0.0)
+
+
 def _near(surf: Surfaces, x: F64, position: F64, reach: F64, rows: I32) -> I32:
     """Those of the points that may be within reach of a facet."""
     if not len(rows):
@@ -470,6 +483,9 @@ def _foot(own: F64, corners: I32, target: F64, uv: F64) -> F64:
     The distance to the continued facet is smooth. Distances to edges are not, and would need another tangent.
     """
     out = uv.copy()
+    if corners.shape[1] == 4:
+        feet_on_planes(np.ascontiguousarray(own), corners[:, 2] == corners[:, 3], np.ascontiguousarray(target), out)
+        return out
     for _ in range(12):
         N, dN, ddN = master_functions(corners, out)
         r = target - np.einsum("pm,pmi->pi", N, own)
@@ -505,3 +521,44 @@ def _distances(corners: I32, uv: F64) -> tuple[F64, F64]:
     ways = np.where(triangle[:, :, None], _TRIANGLE_WAYS, _QUAD_WAYS)
     offset = np.where(triangle, [0.0, 1.0, 0.0, 9.0], 1.0)
     return np.einsum("pea,pa->pe", ways, uv) - offset, ways
+
+
+# --- kernel ---
+
+
+@kernel
+def feet_on_planes(own, triangular, target, out_uv):  # type: ignore[no-untyped-def]
+    """Move the facet coordinates (p, 2) to the feet of `target` (p, 3) on facets (p, 4, 3) without borders."""
+    for p in range(target.shape[0]):
+        a, b, c, d = own[p, 0], own[p, 1], own[p, 2], own[p, 3]
+        u, v = out_uv[p, 0], out_uv[p, 1]
+        for _ in range(12):
+            guu = gvv = guv = mixed = ru = rv = 0.0
+            for i in range(3):
+                if triangular[p]:
+                    s, su, sv, suv = a[i], b[i] - a[i], c[i] - a[i], 0.0
+                else:
+                    s = 0.25 * (a[i] + b[i] + c[i] + d[i])
+                    su = 0.25 * (-a[i] + b[i] + c[i] - d[i])
+                    sv = 0.25 * (-a[i] - b[i] + c[i] + d[i])
+                    suv = 0.25 * (a[i] - b[i] + c[i] - d[i])
+                tu, tv = su + v * suv, sv + u * suv
+                r = target[p, i] - (s + u * su + v * sv + u * v * suv)
+                guu += tu * tu
+                gvv += tv * tv
+                guv += tu * tv
+                ru += r * tu
+                rv += r * tv
+                mixed += r * suv
+            # Newton's matrix only where it stays well conditioned; Gauss-Newton far off the facet.
+            bound = 0.5 * np.sqrt(guu * gvv)
+            guv -= min(max(mixed, -bound), bound)
+            det = guu * gvv - guv * guv
+            if not det > 0.0:
+                break
+            du, dv = (gvv * ru - guv * rv) / det, (guu * rv - guv * ru) / det
+            u, v = min(max(u + du, -3.0), 3.0), min(max(v + dv, -3.0), 3.0)
+            if max(abs(du), abs(dv)) < 1e-13:
+                break
+        out_uv[p, 0], out_uv[p, 1] = u, v
+    return 0

@@ -48,6 +48,10 @@ class Control:
         Of one increment.
     max_cutbacks : int
         Halvings of the increment asked for before the analysis is given up.
+    max_failures : int or None
+        Attempts of increments that may fail before the analysis is given up.
+    stagnation : int or None
+        Iterations without a smaller residual after which an attempt has failed.
     growth : float
         Factor on the increment after an easy one.
     easy : float
@@ -57,6 +61,8 @@ class Control:
     line_search : float
         Step lengths are searched while the work of the residual along the step exceeds this part of that at its
         start.
+    patience : int
+        Iterations before such searches, unless the last attempt failed without them.
     strategy : str
         Key of `spinefix.fem.substructures.STRATEGIES`.
     linear_solver : str
@@ -67,6 +73,8 @@ class Control:
     correction: float = 1e-9
     max_iterations: int = 20
     max_cutbacks: int = 8
+    max_failures: int | None = None
+    stagnation: int | None = None
     growth: float = 1.5
     easy: float = 0.4
     first: float | None = None
@@ -254,6 +262,7 @@ class _Walk:
             raise ValueError(f"times must ascend from the start at {here.time:g}, got {times}")
         pace = here.pace or self.control.first or (times[0] - here.time if times else 0.0)
         least = pace * 0.5**self.control.max_cutbacks
+        failures = 0
         for target in times:
             while here.time < target:
                 left = ceil((target - here.time) / pace - 1e-9)
@@ -265,6 +274,9 @@ class _Walk:
                 if found is None and guess:
                     continue
                 if found is None:
+                    failures += 1
+                    if failures == self.control.max_failures:  # a hopeless case should end soon
+                        raise self._give_up(kept, here, attempt, trace)
                     stepped = len(attempt.errors) > 1  # else shorter steps change nothing
                     self.careful = (stepped and not self.careful) or self.direction.careful
                     if self.careful and not self.direction.careful:
@@ -321,6 +333,9 @@ class _Walk:
                     return balance
                 if error > 1e6 * min(trace.errors) or not size <= 1e12 * min(trace.sizes):
                     raise ConvergenceError(f"diverged: relative residual {error:.3g}")
+                if control.stagnation and _stagnates(trace.sizes, control.stagnation):
+                    why = f"no progress in {control.stagnation} iterations"
+                    raise ConvergenceError(f"{why} (relative residual {error:.3g})")
             near = bool(trace.errors) and trace.errors[-1] <= NEAR
             step, stiffest = self._direction(balance, end, states, motion, near)
             floor = max(floor, 8.0 * np.finfo(float).eps * stiffest * problem.size)
@@ -451,6 +466,11 @@ def _bisect(at: Callable[[float], _Trial], start: float, far: _Trial, trace: _Tr
         else:
             high, high_slope, low_slope = trial.length, trial.slope, 0.5 * low_slope
     return best
+
+
+def _stagnates(sizes: Sequence[float], iterations: int) -> bool:
+    """Whether the last iterations brought no smaller residual than those before."""
+    return len(sizes) > iterations and min(sizes[-iterations:]) >= min(sizes[:-iterations])
 
 
 def _block_norm(problem: Problem, blocks: F64) -> float:

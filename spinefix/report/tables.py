@@ -24,6 +24,8 @@ SCALARS: dict[str, str] = {
     "axial_stiffness": "axial stiffness",
     "f1717_closed_form_rigid_blocks": "F1717 in closed form, rigid blocks",
     "f1717_published": "F1717 published (Foltz 2019, 76 mm)",
+    "residual_rotation": "rotation left without moment",
+    "neutral_zone": "neutral zone",
     "rom_bridged": "motion across the diseased levels",
     "force_stiffness": "stiffness along the force",
     "displacement": "displacement along the force",

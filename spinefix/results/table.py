@@ -29,13 +29,13 @@ BEAM_COLUMNS = ("arm", "direction", "region", "s_mm", "axial_N", "shear_N", "tor
 
 
 def text(value: object) -> str:
-    """A cell: empty for None and NaN, nine significant digits for floats, ``true``/``false`` for bool."""
+    """A cell: empty for None and NaN, nine significant digits for floats, never -0, ``true``/``false`` for bool."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.9g}"
+        return "" if math.isnan(value) else f"{value + 0.0:.9g}"
     return str(value)
 
 

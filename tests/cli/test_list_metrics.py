@@ -30,7 +30,7 @@ name: loop
 segment: {levels: [L4, L5], resolution: coarse}
 references: [intact]
 analysis: {kind: nonlinear, load_pct: [50, 100], cycle: full}
-loads: [{kind: pure_moment, directions: [flexion], moment_Nm: 4}]
+loads: [{kind: pure_moment, directions: [flexion], moment_Nm: 0.5}]
 outputs: {vtu: false, pictures: false, mesh_check: none}
 """
 LOOSE = """\
@@ -39,8 +39,8 @@ name: loose
 segment: {levels: [L2, L3, L4], resolution: coarse}
 references: []
 analysis: {kind: nonlinear}
-arms: {loose: {kind: posterior_prosthesis, resect: [L3], prosthesis: {interface: no_tension}}}
-loads: [{kind: pure_moment, directions: [flexion], moment_Nm: 4}]
+arms: {loose: {kind: posterior_prosthesis, resect: [L3], prosthesis: {interface: friction}}}
+loads: [{kind: pure_moment, directions: [flexion], moment_Nm: 0.5}]
 outputs: {vtu: false, pictures: false, mesh_check: none}
 """
 BENCH = Path(__file__).resolve().parents[2] / "scenarios" / "astm_f1717.yaml"

@@ -142,3 +142,9 @@ def test_plastic_bar_keeps_its_strain_after_unloading_also_across_a_restart():
     assert np.isclose(log_strain[0], tau / E + plastic, rtol=1e-6)
     assert np.isclose(log_strain[1], plastic, rtol=1e-6)
     assert np.allclose(rest.u[-1], whole.u[-1], atol=1e-8)
+
+
+def test_an_attempt_without_progress_ends():
+    assert not newton._stagnates([1.0, 2.0, 2.0], 3)
+    assert newton._stagnates([1.0, 2.0, 2.0, 1.0], 3)
+    assert not newton._stagnates([1.0, 2.0, 2.0, 0.9], 3)

@@ -8,7 +8,7 @@ import pytest
 
 from spinefix.errors import ScenarioError
 from spinefix.results import table
-from spinefix.results.table import COMPARISON_COLUMNS
+from spinefix.results.table import COMPARISON_COLUMNS, text
 from spinefix.scenario.build import build_arm, build_specimen
 from spinefix.scenario.loader import load_study
 from spinefix.scenario.schema import Study
@@ -239,3 +239,7 @@ def test_facet_joints_are_alike_on_both_sides_of_the_middle_mesh(tmp_path: Path)
     outcome = run_study(one, Path("none.yaml"), tmp_path)
     checks = {c["name"]: c["value"] for c in outcome.arms[0].record["checks"]}
     assert checks["left_right_symmetry"] < 1e-8
+
+
+def test_cells_know_no_negative_zero() -> None:
+    assert [text(v) for v in (-0.0, -1e-12, float("nan"))] == ["0", "-1e-12", ""]
