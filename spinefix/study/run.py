@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ruamel.yaml import YAML
+from threadpoolctl import ThreadpoolController
 
 from spinefix.anatomy.builder import REFINEMENTS
 from spinefix.errors import SpinefixError
@@ -137,7 +138,9 @@ def run_arms(
 
     Small models run side by side with a share of the cores each: assembly, metrics and output of one arm fill the
     time in which another is factorized, and two factorizations of one thread each are faster than two in turn with
-    two threads. The memory of a fine mesh allows one at a time.
+    two threads. The memory of a fine mesh allows one at a time. The dense algebra of NumPy keeps to one thread: its
+    matrices are small, and threads that wait for the next one spin (a nonlinear arm on the coarse mesh took 1.6 times
+    as long with two).
     """
     cores = provenance.machine()["cores"]
     small = specimen.segment.mesh.n_cells <= SIDE_BY_SIDE
@@ -147,7 +150,8 @@ def run_arms(
         with thread_limit(max(1, cores // workers)):
             return run_arm(study, specimen, name, folder, (trails or {}).get(name), keep=keep)
 
-    with ThreadPoolExecutor(workers) as pool:
+    dense = ThreadpoolController().select(internal_api="openblas")
+    with dense.limit(limits=1), ThreadPoolExecutor(workers) as pool:
         yield from pool.map(one, study.arms)
 
 
