@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--resolution", default="coarse")
     parser.add_argument("--arm", default="posterior")
-    parser.add_argument("--strategies", nargs="*", default=["newton", "krylov"])
+    parser.add_argument("--strategies", nargs="*", default=["newton", "krylov", "substructures"])
     parser.add_argument("--superelements", type=int, nargs="*", default=[0, 1])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
