@@ -235,10 +235,11 @@ class Substructured(FrozenKrylov):
         self._made, self._wasted, self._last = K.turns, 0.0, None
 
     def release(self) -> None:
-        """Free the factorizations."""
+        """Free the factorizations; the next step begins anew."""
         super().release()
         for factor in (self._stiff, self._soft, self._spare):
             factor.release()
+        self._layout = self._border = self._last = self._made = None
 
     def _preconditioner(self, K: Tangent, dense: Dense) -> Callable[[F64], F64]:
         if self._layout is None or self._border is None or self._made is None:

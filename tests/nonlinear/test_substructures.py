@@ -99,3 +99,20 @@ def test_a_guess_saves_increments_and_a_wrong_one_does_no_harm(small, wrong):  #
     again = structure.solve([Step("bend", case)], control, guesses={1.0: guess})
     assert np.allclose(again.u[-1], known.u[-1], atol=1e-6 * np.abs(known.u).max())
     assert (len(again.history) == 1) is not wrong
+
+
+def test_a_released_strategy_begins_anew(small):  # noqa: F811
+    """What was factorized is gone; the next step makes it again and is the same."""
+    model, _, top = column()
+    structure = Structure(model, loaded=np.array([top], np.int32))
+    problem = structure.problem([Step("bend", column()[1])])
+    x, states = problem.start()
+    balance = problem.evaluate(x, 0.5, states)
+    strategy = Substructured()
+
+    def step():
+        return strategy.find(balance.residual, lambda: problem.tangent(x, 0.5, states))
+
+    first = step()
+    strategy.release()
+    assert np.allclose(step(), first, rtol=1e-6, atol=1e-9 * np.abs(first).max())
