@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -116,14 +116,7 @@ class NonlinearArm:
         NotConverged, CheckError
             See `NonlinearResponse.follow`. The part that was solved stays in `response`.
         """
-        try:
-            solution = self.response.follow(case)
-        except NotConverged as error:
-            if isinstance(error.partial, NonlinearSolution):
-                self.response.solutions[case] = error.partial
-                self._count(error.partial)
-            raise
-        self._note(solution)
+        self._solve(case, self.response.follow, self.response.solutions)
         if self.trail is not None:
             self.trail.places[case] = self.response.places(case)
 
@@ -135,11 +128,17 @@ class NonlinearArm:
         NotConverged, CheckError
             See `NonlinearResponse.go_on`. The part that was solved stays in `response`.
         """
+        self._solve(case, self.response.go_on, self.response.rests)
+
+    def _solve(
+        self, case: str, find: Callable[[str], NonlinearSolution | None], kept: dict[str, NonlinearSolution]
+    ) -> None:
+        """Solve, take note of the work and the checks, and keep what was solved of a case that fails."""
         try:
-            solution = self.response.go_on(case)
+            solution = find(case)
         except NotConverged as error:
             if isinstance(error.partial, NonlinearSolution):
-                self.response.rests[case] = error.partial
+                kept[case] = error.partial
                 self._count(error.partial)
             raise
         if solution is not None:
