@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spinefix.analysis.system import elasticity_table
-from spinefix.errors import MaterialError
+from spinefix.analysis.system import elasticity_table, solid_blocks
 from spinefix.fem.assembly import kernel_array, point_scale
 from spinefix.fem.finite import FINITE_FORMULATIONS, FiniteGroup
 from spinefix.fem.solids_finite import FixedElasticity
@@ -25,15 +24,7 @@ def finite_groups(model: Model) -> tuple[FiniteGroup, ...]:
         A solid element has no material.
     """
     out = []
-    offset = 0
-    for block in model.mesh.blocks:
-        cells = np.arange(offset, offset + len(block), dtype=np.int32)
-        offset += len(block)
-        if block.kind == "beam2" or not len(block):
-            continue
-        ids = model.material_id[cells]
-        if (ids < 0).any():
-            raise MaterialError(f"element {int(cells[np.argmax(ids < 0)])} ({block.kind}) has no material")
+    for block, cells, ids in solid_blocks(model):
         keys = {int(i): _group_key(model, int(i), block.kind) for i in np.unique(ids)}
         for key in sorted(set(keys.values())):
             mine = cells[np.isin(ids, [i for i, k in keys.items() if k == key])]

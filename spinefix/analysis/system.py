@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from spinefix.errors import MaterialError, UsageError
 from spinefix.fem import assembly, constraints, links
 from spinefix.fem.beams import BeamGroup, beam_axes
 from spinefix.fem.beams_plastic import Yielding
-from spinefix.mesh.core import F64, I32, Bool
+from spinefix.mesh.core import F64, I32, Bool, CellBlock
 from spinefix.model.core import Model
 
 
@@ -64,15 +65,14 @@ def rotation_index(model: Model) -> I32:
     return index
 
 
-def solid_groups(model: Model) -> tuple[assembly.SolidGroup, ...]:
-    """Group solid elements by block and element formulation, with their elasticity matrices.
+def solid_blocks(model: Model) -> Iterator[tuple[CellBlock, I32, I32]]:
+    """Yield each block of solids with its element numbers (e,) and their materials (e,).
 
     Raises
     ------
     MaterialError
         A solid element has no material.
     """
-    groups = []
     offset = 0
     for block in model.mesh.blocks:
         cells = np.arange(offset, offset + len(block), dtype=np.int32)
@@ -82,6 +82,19 @@ def solid_groups(model: Model) -> tuple[assembly.SolidGroup, ...]:
         ids = model.material_id[cells]
         if (ids < 0).any():
             raise MaterialError(f"element {int(cells[np.argmax(ids < 0)])} ({block.kind}) has no material")
+        yield block, cells, ids
+
+
+def solid_groups(model: Model) -> tuple[assembly.SolidGroup, ...]:
+    """Group solid elements by block and element formulation, with their elasticity matrices.
+
+    Raises
+    ------
+    MaterialError
+        A solid element has no material.
+    """
+    groups = []
+    for block, cells, ids in solid_blocks(model):
         for formulation in sorted({model.materials[i].formulation for i in np.unique(ids)}):
             members = [i for i in np.unique(ids) if model.materials[i].formulation == formulation]
             mine = cells[np.isin(ids, members)]
