@@ -229,8 +229,12 @@ class FrozenKrylov(Direction):
         return run(K.__matmul__, precondition, b, self.tolerance, self.most)
 
 
-def conjugate_gradients(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
-    """Return x with ``r . M r <= tolerance^2 b . M b``, ``r = b - A x``, and the iterations; None for x after `most`.
+def conjugate_gradients(
+    A: Apply, precondition: Apply, b: F64, tolerance: float, most: int, energy: float = 0.0
+) -> tuple[F64 | None, int]:
+    """Return x with ``r . M r <= tolerance^2 (b . M b + energy)``, ``r = b - A x``, and the iterations.
+
+    None for x after `most` iterations. `energy` is that of a part of the answer that was found before.
 
     M is the preconditioner; if it is close to the inverse of A, the norm is that of the error in energy. Directions of
     negative curvature end it as well: neither A nor M need be positive definite then.
@@ -238,8 +242,8 @@ def conjugate_gradients(A: Apply, precondition: Apply, b: F64, tolerance: float,
     x, r = np.zeros_like(b), b.copy()
     z = precondition(r)
     p, rz = z, float(r @ z)
-    goal = tolerance**2 * rz
-    if not b.any():
+    goal = tolerance**2 * (rz + energy)
+    if not b.any() or 0.0 <= rz <= goal:
         return x, 0
     for i in range(1, most + 1):
         Ap = A(p)
@@ -257,7 +261,9 @@ def conjugate_gradients(A: Apply, precondition: Apply, b: F64, tolerance: float,
     return None, most
 
 
-def gmres(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) -> tuple[F64 | None, int]:
+def gmres(
+    A: Apply, precondition: Apply, b: F64, tolerance: float, most: int, energy: float = 0.0
+) -> tuple[F64 | None, int]:
     """As `conjugate_gradients`, in the same norm, for any A; without restarts.
 
     The basis V is orthogonal in the inner product of the preconditioner M, whose images it needs anyway. M should be
@@ -272,6 +278,9 @@ def gmres(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) ->
     if not square > 0.0:
         return None, 0
     rhs[0] = size = square**0.5
+    goal = tolerance * (square + energy) ** 0.5
+    if size <= goal:
+        return np.zeros_like(b), 0
     basis[0], images[0] = b / size, z / size
     for j in range(most):
         w = A(images[j])
@@ -283,7 +292,7 @@ def gmres(A: Apply, precondition: Apply, b: F64, tolerance: float, most: int) ->
         square = float(w @ z)
         last = max(square, 0.0) ** 0.5
         rest = _givens(H, turns, rhs, j, last)
-        if rest <= tolerance * size and square >= 0.0:
+        if rest <= goal and square >= 0.0:
             return np.asarray(solve_triangular(H[: j + 1, : j + 1], rhs[: j + 1]) @ images[: j + 1]), j + 1
         if not square > 0.0:
             return None, j + 1

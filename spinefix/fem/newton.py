@@ -32,6 +32,10 @@ NEAR = 0.02
 convergence quadratic; far off, where points still touch, part and slip anew, steps without it go astray less."""
 
 
+MISLED = 4
+"""Iterations without a smaller residual after which a guess is forgotten."""
+
+
 @dataclass(frozen=True)
 class Control:
     """Tolerances and limits; none of them has a dimension.
@@ -333,8 +337,9 @@ class _Walk:
                     return balance
                 if error > 1e6 * min(trace.errors) or not size <= 1e12 * min(trace.sizes):
                     raise ConvergenceError(f"diverged: relative residual {error:.3g}")
-                if control.stagnation and _stagnates(trace.sizes, control.stagnation):
-                    why = f"no progress in {control.stagnation} iterations"
+                stagnation = control.stagnation if guess is None else MISLED
+                if stagnation and _stagnates(trace.sizes, stagnation):
+                    why = f"no progress in {stagnation} iterations"
                     raise ConvergenceError(f"{why} (relative residual {error:.3g})")
             near = bool(trace.errors) and trace.errors[-1] <= NEAR
             step, stiffest = self._direction(balance, end, states, motion, near)
