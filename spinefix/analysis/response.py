@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from spinefix.analysis.contacts import LAYERS, places
+from spinefix.analysis.mirror import MirrorImage
 from spinefix.analysis.nonlinear import NonlinearSolution, Step, Structure
 from spinefix.analysis.system import System
 from spinefix.fem import assembly, beams, newton, recover, rotations
@@ -334,6 +335,8 @@ class NonlinearResponse:
         Where cases may lead, see `spinefix.fem.newton.solve`.
     cycle : {"load", "load_unload", "full"}
         What `go_on` solves of cases with moments.
+    mirror : MirrorImage, optional
+        Makes what is known of a case a guess for the one that loads the other side.
     """
 
     finite = True
@@ -346,9 +349,10 @@ class NonlinearResponse:
         control: newton.Control | None = None,
         guesses: Mapping[str, Mapping[float, Configuration]] = MappingProxyType({}),
         cycle: Cycle = "load",
+        mirror: MirrorImage | None = None,
     ) -> None:
         self.structure, self.cases, self.factors, self.control = structure, cases, factors, control
-        self.guesses, self.cycle = guesses, cycle
+        self.guesses, self.cycle, self._mirror = {k: dict(v) for k, v in guesses.items()}, cycle, mirror
         self.model = structure.model
         self.solutions: dict[str, NonlinearSolution] = {}
         self.rests: dict[str, NonlinearSolution] = {}
@@ -376,10 +380,23 @@ class NonlinearResponse:
                     guesses = {t: x for t, x in self.guesses.get(case, {}).items() if t <= 1.0}
                     found = self.structure.solve(steps[:1], self.control, guesses=guesses)
                     self._preloads[load.follower] = found.increments[-1]
+                    self._suggest_preload(load.follower, found.increments[-1])
                 start = self._preloads[load.follower]
             guesses = {t: x for t, x in self.guesses.get(case, {}).items() if start is None or t > start.time}
             self.solutions[case] = self.structure.solve(steps, self.control, start=start, guesses=guesses)
+            self._suggest_mirrored(load, self.solutions[case])
         return self.solutions[case]
+
+    def _suggest_preload(self, follower: float, found: newton.Increment) -> None:
+        """Cases of the follower load alone end where the preload of others does."""
+        for name, case in self.cases.items():
+            if case.follower == follower and not (case.forces or case.moments):
+                self.guesses.setdefault(name, {})[1.0] = found.x
+
+    def _suggest_mirrored(self, load: LoadCase, found: NonlinearSolution) -> None:
+        other = None if self._mirror is None else self._mirror.counterpart(load, self.cases.values())
+        if self._mirror is not None and other is not None and other not in self.solutions:
+            self.guesses.setdefault(other, {}).update({i.time: self._mirror.place(i.x) for i in found.increments})
 
     def _steps(self, case: str) -> list[Step]:
         """The steps to full load: the preload, where there is one beside other loads, and the case."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spinefix.analysis.mirror import MirrorImage
 from spinefix.analysis.nonlinear import NonlinearSolution, Structure
 from spinefix.analysis.response import LinearResponse, NonlinearResponse
 from spinefix.analysis.solve import Stopwatch, solve
@@ -94,7 +95,8 @@ class NonlinearArm:
         # Where points slip the way there matters: no jump to where a coarse mesh has led.
         guesses = coarse.onto(arm.model.mesh, structure.rotation_index) if coarse and bonded else {}
         factors = tuple(p / 100.0 for p in study.analysis.load_pct)
-        self.response = NonlinearResponse(structure, cases, factors, control, guesses, study.analysis.cycle)
+        mirror = MirrorImage.of(arm.model.mesh, structure.rotation_index) if bonded else None
+        self.response = NonlinearResponse(structure, cases, factors, control, guesses, study.analysis.cycle, mirror)
         self.trail = Trail(arm.model.mesh, structure.rotation_index) if keep else None
         self.solver: dict[str, object] = {
             "analysis": "nonlinear",
