@@ -30,6 +30,20 @@ class SpinefixError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let errors travel between processes: arguments of their constructors differ from those of `Exception`."""
+        return _restored, (type(self), self.args, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def _restored(kind: type[SpinefixError], args: tuple[Any, ...], state: dict[str, Any]) -> SpinefixError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class UsageError(SpinefixError):
     """The request itself is wrong (arguments, files, names).
@@ -91,7 +105,7 @@ class ConvergenceError(SpinefixError):
     Attributes
     ----------
     partial : object or None
-        The solution up to the last converged increment.
+        The solution up to the last converged increment. It does not travel between processes.
     worst : list of str
         Regions with the largest residual, worst first.
     """
@@ -102,6 +116,10 @@ class ConvergenceError(SpinefixError):
         super().__init__(message)
         self.partial = partial
         self.worst = worst or []
+
+    def _state(self) -> dict[str, Any]:
+        """Without the partial solution, which is large."""
+        return {**self.__dict__, "partial": None}
 
 
 class CheckError(SpinefixError):

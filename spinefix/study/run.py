@@ -8,13 +8,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from ruamel.yaml import YAML
-from threadpoolctl import ThreadpoolController
 
 from spinefix.anatomy.builder import REFINEMENTS
 from spinefix.errors import SpinefixError
@@ -32,6 +30,7 @@ from spinefix.study.arms import LinearArm, NonlinearArm, solve_arm
 from spinefix.study.mesh_error import add_mesh_error
 from spinefix.study.nested import Trail
 from spinefix.study.outcome import ArmOutcome, RunOutcome
+from spinefix.study.workers import in_processes, in_threads
 from spinefix.units import to_surface
 
 if TYPE_CHECKING:
@@ -138,21 +137,38 @@ def run_arms(
 
     Small models run side by side with a share of the cores each: assembly, metrics and output of one arm fill the
     time in which another is factorized, and two factorizations of one thread each are faster than two in turn with
-    two threads. The memory of a fine mesh allows one at a time. The dense algebra of NumPy keeps to one thread: its
-    matrices are small, and threads that wait for the next one spin (a nonlinear arm on the coarse mesh took 1.6 times
-    as long with two).
+    two threads. The memory of a fine mesh allows one at a time. Nonlinear arms run in processes of their own.
     """
     cores = provenance.machine()["cores"]
     small = specimen.segment.mesh.n_cells <= SIDE_BY_SIDE
     workers = max(1, min(cores, len(study.arms), 4)) if small else 1
+    known = trails or {}
+    if workers > 1 and study.analysis.kind == "nonlinear":
+        tasks = [_Task(study, specimen, name, folder, known.get(name), keep) for name in study.arms]
+        yield from in_processes(_apart, tasks, workers)
+        return
 
     def one(name: str) -> ArmOutcome:
         with thread_limit(max(1, cores // workers)):
-            return run_arm(study, specimen, name, folder, (trails or {}).get(name), keep=keep)
+            return run_arm(study, specimen, name, folder, known.get(name), keep=keep)
 
-    dense = ThreadpoolController().select(internal_api="openblas")
-    with dense.limit(limits=1), ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(one, study.arms)
+    yield from in_threads(one, list(study.arms), workers)
+
+
+class _Task(NamedTuple):
+    """An arm for a process of its own; arguments of `run_arm`."""
+
+    study: Study
+    specimen: Specimen
+    name: str
+    folder: Path | None
+    coarse: Trail | None
+    keep: bool
+
+
+def _apart(task: _Task) -> ArmOutcome:
+    with thread_limit(1):
+        return run_arm(task.study, task.specimen, task.name, task.folder, task.coarse, keep=task.keep)
 
 
 def run_arm(
