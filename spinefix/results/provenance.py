@@ -36,6 +36,16 @@ def machine() -> dict[str, Any]:
     return {"system": platform.system(), "machine": platform.machine(), "cores": cores}
 
 
+def peak_memory_MB() -> float | None:
+    """Most memory that this process has held so far [MB]; None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)  # bytes there, kilobytes elsewhere
+
+
 def commit() -> str | None:
     """Commit of the checkout spinefix runs from, with ``+changes`` when it differs; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]

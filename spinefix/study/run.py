@@ -358,6 +358,7 @@ def arm_record(arm: ArmModel, solution: LinearArm | NonlinearArm, seconds: dict[
             for m in model.materials
         ],
         "seconds": {k: round(v, 4) for k, v in seconds.items()},
+        "peak_memory_MB": provenance.peak_memory_MB(),  # of the process, so far
     }
 
 
@@ -401,6 +402,7 @@ def write_manifest(study: Study, specimen: Specimen, run: RunOutcome, seconds: d
         ],
         "sources": sorted({s for s in (*specimen.segment.sources, *(m["source"] for m in used.values())) if s}),
         "warnings": run.warnings,
+        "peak_memory_MB": provenance.peak_memory_MB(),
         "seconds": {**{k: round(v, 4) for k, v in seconds.items()}, "arms": phases},
         "exit_code": run.exit_code,
     }

@@ -144,6 +144,7 @@ def test_manifest_vouches_for_the_numbers(folder: Path) -> None:
         assert arm["seconds"]["factorize"] > 0
     assert manifest["segment"]["lesions"][0]["volume_fraction"] == pytest.approx(0.4, rel=0.01)
     assert manifest["assumed"]
+    assert 50.0 < manifest["peak_memory_MB"] < 16e3
     assert len(manifest["sources"]) > 5
 
 
