@@ -22,7 +22,7 @@ from spinefix.analysis.groups import finite_groups
 from spinefix.analysis.solve import Stopwatch
 from spinefix.analysis.system import active_blocks, beam_groups, beam_yielding, rotation_index
 from spinefix.errors import CheckError, ConstraintError, UsageError
-from spinefix.fem import contact, links, newton, rotations
+from spinefix.fem import augmentation, links, newton, rotations
 from spinefix.fem.assembly import kernel_array
 from spinefix.fem.beams import BeamGroup
 from spinefix.fem.beams_finite import FiniteBeams
@@ -367,7 +367,7 @@ def _follow(
     left = times if start is None else times[times > start.time]
     names = _RegionNames(model.mesh, problem.rotation_index)
     try:
-        path = contact.follow(problem, left.tolist(), control, start=start, worst=names.worst, guesses=guesses)
+        path = augmentation.follow(problem, left.tolist(), control, start=start, worst=names.worst, guesses=guesses)
     except newton.NotConverged as error:
         watch.lap("solve")
         error.partial = _collect(problem, steps, error.partial, watch, start)

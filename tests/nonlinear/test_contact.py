@@ -8,7 +8,7 @@ from nltools import evaluate
 from spinefix.analysis import nonlinear
 from spinefix.analysis.contacts import contact_item
 from spinefix.analysis.nonlinear import Extras, Step, build_problem
-from spinefix.fem import contact, newton
+from spinefix.fem import augmentation, newton
 from spinefix.fem.contact import Interface
 from spinefix.fem.items import Configuration
 from spinefix.mesh.core import Mesh
@@ -28,7 +28,7 @@ def test_open_contact_and_one_beside_the_surface_do_nothing():
 
 def test_unloaded_contact_keeps_no_tension_and_returns():
     problem, _ = stacked((3, 3, 2), (2, 2, 2))
-    found = contact.solve(problem, [1.0, 1.5, 2.0])
+    found = augmentation.solve(problem, [1.0, 1.5, 2.0])
     pressed, half, free = (r["touch"] for r in found.reports)
     assert np.isclose(half.force[2], 0.5 * pressed.force[2], rtol=1e-6)
     assert (free.pressure >= 0.0).all()
@@ -41,12 +41,12 @@ def test_unloaded_contact_keeps_no_tension_and_returns():
 def test_penetration_keeps_to_its_tolerance_whatever_the_penalty(stiffness):
     problem, _ = stacked((2, 2, 2), (2, 2, 2), Interface(stiffness=stiffness), per_side=2)
     plain = newton.solve(problem, [1.0]).increments[-1]
-    before = contact.contact_reports(problem, plain)["touch"].relative_penetration
+    before = augmentation.contact_reports(problem, plain)["touch"].relative_penetration
     assert np.isclose(before, 0.05 / stiffness, rtol=0.1)
-    found = contact.solve(problem, [1.0], tolerance=1e-6)
+    found = augmentation.solve(problem, [1.0], tolerance=1e-6)
     assert found.reports[0]["touch"].mean_penetration <= 1e-6
     with pytest.raises(newton.NotConverged, match="penetrates") as caught:
-        contact.solve(problem, [1.0, 2.0], tolerance=0.04 / stiffness, most=0)
+        augmentation.solve(problem, [1.0, 2.0], tolerance=0.04 / stiffness, most=0)
     assert [i.time for i in caught.value.partial.increments] == [1.0]
 
 
@@ -85,7 +85,7 @@ def test_contact_in_a_whole_model():
     case = LoadCase("press", forces={top: np.array([0.01, 0.0, -0.05])}, moments={top: np.array([0.0, 0.005, 0.0])})
     solution = nonlinear.solve(model, [Step("press", case, factors=(0.5, 1.0))], Extras(items=(item,)))
     reports = [
-        contact.contact_reports(build_problem(model, [Step("press", case)], Extras(items=(item,))), i)["touch"]
+        augmentation.contact_reports(build_problem(model, [Step("press", case)], Extras(items=(item,))), i)["touch"]
         for i in solution.increments
     ]
     assert np.allclose([r.force for r in reports], [[-0.005, 0.0, 0.025], [-0.01, 0.0, 0.05]], atol=1e-7)

@@ -11,7 +11,7 @@ from spinefix.analysis.groups import finite_groups
 from spinefix.analysis.nonlinear import Step, Structure
 from spinefix.analysis.solve import solve
 from spinefix.errors import UsageError
-from spinefix.fem import contact, newton
+from spinefix.fem import augmentation, newton
 from spinefix.fem.items import Configuration
 from spinefix.mesh import generate
 from spinefix.mesh.core import Mesh, merge
@@ -62,7 +62,7 @@ def move(top, *heights):
 
 def reports(model, solution, steps):
     problem = Structure(model).problem(steps)
-    return [contact.contact_reports(problem, inc) for inc in solution.increments]
+    return [augmentation.contact_reports(problem, inc) for inc in solution.increments]
 
 
 def test_a_loose_block_is_pressed_let_go_and_pressed_again():

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from spinefix.analysis.nonlinear import Extras, Step, build_problem
-from spinefix.fem import contact, newton, rotations
+from spinefix.fem import augmentation, newton, rotations
 from spinefix.fem.contact import Contact, Interface
 from spinefix.fem.contact_gap import surfaces
 from spinefix.fem.equilibrium import Problem
@@ -163,7 +163,7 @@ def contact_patch() -> Iterator[Row]:
     )
     for lower, per_side, tolerance, name in cases:
         problem, item = stacked((3, 3, 2), lower, per_side=per_side)
-        report = contact.solve(problem, [1.0]).reports[0]["touch"]
+        report = augmentation.solve(problem, [1.0]).reports[0]["touch"]
         pressure = item.facet_pressure(report)
         worst = pressure[np.argmax(np.abs(pressure - 0.05))]
         yield Row(f"worst mean pressure of a facet, {name}", 0.05, float(worst), tolerance)
@@ -178,7 +178,7 @@ def hertz_cylinders() -> Iterator[Row]:
     """
     E, nu, R, width = 1000.0, 0.3, 10.0, 4.0
     problem, item = _cylinders(E, nu, R, width)
-    report = contact.solve(problem, [0.5, 1.0]).reports[-1]["touch"]
+    report = augmentation.solve(problem, [0.5, 1.0]).reports[-1]["touch"]
     line_load = 2.0 * report.force[2] / 0.1
     b = np.sqrt(4 * line_load * R / (np.pi * E / (2 * (1 - nu**2))))
     peak = 2 * line_load / (np.pi * b)
@@ -253,15 +253,15 @@ def coulomb_slider() -> Iterator[Row]:
     mu, normal = 0.3, 0.05
     limit = mu * normal
     for part in (0.9, 0.999):
-        report = contact.solve(sled(mu, normal, pull=part * limit), [1.0, 2.0]).reports[-1]["touch"]
+        report = augmentation.solve(sled(mu, normal, pull=part * limit), [1.0, 2.0]).reports[-1]["touch"]
         yield Row(f"friction at {part:g} of the limit", -part * limit, float(report.force[0]), 1e-6)
     held = 1.0
     try:
-        contact.solve(sled(mu, normal, pull=1.001 * limit), [1.0, 2.0], newton.Control(max_cutbacks=1))
+        augmentation.solve(sled(mu, normal, pull=1.001 * limit), [1.0, 2.0], newton.Control(max_cutbacks=1))
     except newton.NotConverged:
         held = 0.0
     yield Row("equilibrium exists at 1.001 of the limit (0: none)", 0.0, held, 0.0)
-    found = contact.solve(sled(mu, normal, shift=0.6), [1.0, *np.linspace(1.25, 2.0, 4)])
+    found = augmentation.solve(sled(mu, normal, shift=0.6), [1.0, *np.linspace(1.25, 2.0, 4)])
     for time, at_time in zip((1.25, 1.5, 1.75, 2.0), found.reports[1:], strict=True):
         force = at_time["touch"].force
         yield Row(f"drag at shift {0.6 * (time - 1):.2f} mm", -limit, float(force[0]), 1e-4)

@@ -9,7 +9,7 @@ import numpy as np
 
 from spinefix.analysis import nonlinear
 from spinefix.analysis.nonlinear import Step
-from spinefix.fem import contact, newton
+from spinefix.fem import augmentation, newton
 from spinefix.fem.contact import Interface
 from spinefix.fem.substructures import STRATEGIES
 from spinefix.mesh.core import F64
@@ -48,7 +48,7 @@ def units() -> Iterator[Row]:
     runs = []
     for unit, stress in ((1.0, 1.0), (1e-3, 1e3)):  # MPa are kN / mm^2 / 1000 and kN / m^2 times 1000
         problem, _ = stacked((3, 3, 2), (2, 2, 2), E=(stress, 2 * stress), force=0.05 * stress, unit=unit)
-        runs.append((unit, contact.solve(problem, [1.0])))
+        runs.append((unit, augmentation.solve(problem, [1.0])))
     (_, first), (small, other) = runs
     yield Row("displacement, contact", 0.0, _gap(_end(first), _end(other) / small), 1e-9)
     counts = [sum(t.iterations for t in r.path.history) for _, r in runs]
@@ -60,7 +60,7 @@ def units() -> Iterator[Row]:
         yield largest(f"stiffness, {kind} {formulation}", (K - L).data, 1e-13, abs(K).max())
 
 
-def _end(found: contact.Settled) -> F64:
+def _end(found: augmentation.Settled) -> F64:
     return found.path.increments[-1].x.u
 
 
@@ -118,6 +118,6 @@ def restart() -> Iterator[Row]:
         yield Row(f"displacement, {strategy}", 0.0, _gap(whole.u[-1], rest.u[-1]), tolerance)
     problem, _ = stacked((3, 3, 2), (2, 2, 2), Interface("friction", 0.3))
     control = newton.Control(strategy="newton")
-    once = contact.solve(problem, [0.5, 1.0], control)
-    again = contact.solve(problem, [1.0], control, start=once.path.increments[0])
+    once = augmentation.solve(problem, [0.5, 1.0], control)
+    again = augmentation.solve(problem, [1.0], control, start=once.path.increments[0])
     yield Row("displacement, contact with friction", 0.0, _gap(_end(once), _end(again)), 1e-11)
