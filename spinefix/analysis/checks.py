@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from spinefix.analysis.system import System
 from spinefix.errors import CheckError
 from spinefix.fem.linsolve import CONDITION_LIMIT
 from spinefix.mesh.core import F64, I32
+from spinefix.mesh.mirror import images
 from spinefix.model.core import LoadCase
 from spinefix.results.solution import Check
 
@@ -179,16 +179,13 @@ def reflection(system: System, u: F64, loads: F64) -> tuple[Check, ...]:
 def mirror_partners(system: System) -> I32 | None:
     """Node across the sagittal plane of each node (n_points,), or None if the model is not symmetric."""
     model, mesh = system.model, system.model.mesh
-    flip = np.array([1.0, -1.0, 1.0])
     size = float(np.ptp(mesh.points, axis=0).max())
     used = np.zeros(mesh.n_points, bool)
     for conn in system.connectivity():
         used[conn] = True
     used[list({c.reference for c in model.couplings})] = True
     nodes = np.flatnonzero(used)
-    kind = system.rotation_index[nodes] >= 0  # a beam node may lie on a node of the bone
-    place = np.column_stack([mesh.points[nodes], np.where(kind, size, 0.0)])
-    distance, row = (np.asarray(a) for a in cKDTree(place).query(place * np.append(flip, 1.0)))
+    distance, row = images(mesh.points[nodes], system.rotation_index[nodes] >= 0)
     if distance.max(initial=0.0) > 1e-6 * size or len(np.unique(row)) < len(nodes):
         return None
     partner = np.arange(mesh.n_points)
@@ -197,7 +194,7 @@ def mirror_partners(system: System) -> I32 | None:
         if not len(block):
             continue
         centre = mesh.points[block.conn].mean(axis=1)
-        gap, other = (np.asarray(a) for a in cKDTree(centre).query(centre * flip))
+        gap, other = images(centre)
         scale = model.scale[cells].mean(axis=1)
         same = (model.material_id[cells] == model.material_id[cells[other]]) & np.isclose(scale, scale[other])
         if gap.max() > 1e-6 * size or not same.all():

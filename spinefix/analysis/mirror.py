@@ -6,14 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from spinefix.fem.items import Configuration
 from spinefix.mesh.core import F64, I32, Mesh
+from spinefix.mesh.mirror import FLIP, images
 from spinefix.model.core import LoadCase
-
-FLIP = np.array([1.0, -1.0, 1.0])
-"""Of positions and forces at the midsagittal plane y = 0; rotations and moments take the opposite signs."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +33,10 @@ class MirrorImage:
 
         A symmetric mesh need not carry a symmetric model (a lesion on one side): what this leads to are guesses.
         """
-        partner = np.empty(mesh.n_points, np.int32)
         turning = rotation_index >= 0
-        for kind in (np.flatnonzero(turning), np.flatnonzero(~turning)):
-            points = mesh.points[kind]
-            if not len(kind):
-                continue
-            gap, near = KDTree(points).query(points * FLIP)
-            if gap.max() > tolerance:
-                return None
-            partner[kind] = kind[near]
+        gap, partner = images(mesh.points, turning)
+        if gap.max(initial=0.0) > tolerance:
+            return None
         rows = np.empty(int(turning.sum()), np.int32)
         rows[rotation_index[turning]] = rotation_index[partner[turning]]
         return cls(partner, rows)

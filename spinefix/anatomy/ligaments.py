@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from spinefix import library
 from spinefix.anatomy.segment import Vertebra
 from spinefix.errors import MeshError, UsageError
 from spinefix.mesh.core import F64, I32, Bool, Mesh
+from spinefix.mesh.mirror import images
 from spinefix.mesh.topology import boundary_facets, facet_areas, facet_corners, facet_normals
 from spinefix.model.core import PointSprings, Pull, SurfaceSprings
 
@@ -105,11 +105,11 @@ def mirror_nodes(mesh: Mesh, tolerance: float = 1e-6) -> I32:
     MeshError
         A node has no partner within `tolerance` [mm].
     """
-    gap, partner = map(np.asarray, cKDTree(mesh.points).query(mesh.points * np.array([1.0, -1.0, 1.0])))
+    gap, partner = images(mesh.points)
     if gap.max(initial=0.0) > tolerance:
         worst = int(np.argmax(gap))
         raise MeshError(f"the segment is not symmetric: node {worst} is {gap[worst]:.3g} mm off its mirror image")
-    return np.asarray(partner, np.int32)
+    return partner
 
 
 # --- ligaments ---

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from spinefix import library
 from spinefix.anatomy.segment import Segment
@@ -17,6 +16,7 @@ from spinefix.anatomy.vertebra_shape import shape_of
 from spinefix.errors import MeshError
 from spinefix.mesh import quality
 from spinefix.mesh.core import F64, I32, Mesh
+from spinefix.mesh.mirror import images
 from spinefix.mesh.topology import facet_corners, facet_points
 
 
@@ -260,9 +260,7 @@ def _slope(segment: Segment, region: str) -> float:
 
 def symmetry_error(segment: Segment) -> float:
     """Return the largest distance [mm] of a node from the mirror image of its partner across the sagittal plane."""
-    points = segment.mesh.points
-    gap = np.asarray(cKDTree(points).query(points * np.array([1.0, -1.0, 1.0]))[0])
-    return float(gap.max(initial=0.0))
+    return float(images(segment.mesh.points)[0].max(initial=0.0))
 
 
 def scaled_jacobians(segment: Segment) -> Mapping[str, quality.Quality]:
