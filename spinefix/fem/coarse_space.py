@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, eigh
-from scipy.sparse import block_array, coo_array, csr_array, diags_array
+from scipy.sparse import block_array, coo_array, csr_array
 from scipy.sparse.linalg import spsolve
 
 from spinefix.errors import ConvergenceError
@@ -171,16 +171,15 @@ class Border:
         return csr_array((force[layout.plain[self._row], self._col], (self._row, self._col)), shape=shape)
 
 
-def _shifted(K: Tangent, dofs: I32, more: F64) -> Tangent:
-    """Return K with more stiffness on the diagonal of some free dofs."""
+def _stiffened(A: csr_array, dofs: I32, more: F64) -> csr_array:
+    """Return A with more on the diagonal of some dofs, whose entries it holds already: in the same pattern."""
     if not more.any():
-        return K
-    diagonal = K.matrix.diagonal()
+        return A
+    diagonal = A.diagonal()
     diagonal[dofs] += more
-    matrix = K.matrix.copy()
-    matrix.setdiag(diagonal)
-    matrix.sort_indices()
-    return replace(K, matrix=matrix)
+    out = csr_array((A.data.copy(), A.indices, A.indptr), shape=A.shape)
+    out.setdiag(diagonal)
+    return out
 
 
 class Coarse:
@@ -216,24 +215,23 @@ class Coarse:
         corner = coo_array(0.5 * (moving + moving.T) + np.finfo(float).tiny)  # all entries stay in the pattern
         A = csr_array(block_array([[inner, side], [side.T, corner]], format="csr"))
         A.sort_indices()
-        self.tangent = _shifted(K, layout.plain, self._factorize(A, border.plain_diagonal) * border.plain_diagonal)
+        shift = self._factorize(A, border.plain_diagonal) * border.plain_diagonal
+        self.tangent = replace(K, matrix=_stiffened(K.matrix, layout.plain, shift))
         self._left = self._restrict(K.V).T
         self._right = factor(self._restrict(K.U)) if K.U.shape[1] else self._restrict(K.U)
         self._small = np.eye(len(self._left)) + self._left @ self._right
 
     def _factorize(self, A: csr_array, diagonal: F64) -> float:
         """Factorize with the least share of the diagonal at rest that makes it positive definite; returns the share."""
-        more = np.zeros(A.shape[0])
-        for share in SHIFTS:
-            more[: len(diagonal)] = share * diagonal
+        dofs = np.arange(len(diagonal), dtype=np.int32)
+        for share in SHIFTS[:-1]:
             try:
-                self._factor.replace(csr_array(A + diags_array(more)) if share else A, indefinite=False)
+                self._factor.replace(_stiffened(A, dofs, share * diagonal), indefinite=False)
             except ConvergenceError:
-                if share == SHIFTS[-1]:
-                    raise
-            else:
-                return share
-        raise AssertionError("the last share is tried")
+                continue
+            return share
+        self._factor.replace(_stiffened(A, dofs, SHIFTS[-1] * diagonal), indefinite=False)
+        return SHIFTS[-1]
 
     def answer(self, b: F64) -> tuple[F64, F64]:
         """Return x (n_free,) in the space of V and b - K x, which does no work on it."""

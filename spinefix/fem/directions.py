@@ -55,6 +55,7 @@ class _Factor:
         self.solver, self.work, self._rough = solver, work, rough
         self._factor: linsolve.Factor | None = None
         self._nnz = self._size = 0
+        self._sound = False  # a factorization that broke down keeps its analysis for the next one
         self._Z: F64 = np.zeros((0, 0))
         self._V: F64 = np.zeros((0, 0))
         self._small: F64 = np.zeros((0, 0))
@@ -62,7 +63,7 @@ class _Factor:
     @property
     def ready(self) -> bool:
         """True once there is a factor."""
-        return self._factor is not None
+        return self._factor is not None and self._sound
 
     @property
     def worth(self) -> float:
@@ -71,7 +72,7 @@ class _Factor:
 
     def fits(self, tangent: Tangent) -> bool:
         """Tell whether there is a factor, of as many unknowns."""
-        return self._factor is not None and self._size == tangent.matrix.shape[0]
+        return self.ready and self._size == tangent.matrix.shape[0]
 
     def renew(self, tangent: Tangent) -> None:
         """Factorize a tangent."""
@@ -84,11 +85,9 @@ class _Factor:
     def replace(self, S: csr_array, *, indefinite: bool = True) -> None:
         """Factorize a symmetric matrix, with the analysis of the last one if the pattern is the same."""
         began = time.perf_counter()
-        try:
-            self._renew(S, indefinite)
-        except ConvergenceError:
-            self.release()
-            raise
+        self._sound = False
+        self._renew(S, indefinite)
+        self._sound = True
         self.work.factorizations += 1
         self.work.seconds_factorize += time.perf_counter() - began
         self._Z = np.zeros((S.shape[0], 0))
@@ -118,7 +117,7 @@ class _Factor:
         return y
 
     def _plain(self, b: F64) -> F64:
-        if self._factor is None:
+        if self._factor is None or not self._sound:
             raise ConvergenceError("there is no factorization")
         began = time.perf_counter()
         y = self._factor.apply(b)

@@ -589,7 +589,6 @@ class Factor:
         condition = float(norms.max(initial=0.0))
         if not condition < CONDITION_LIMIT:
             row = int(np.argmax(np.abs(x[:, np.argmax(norms)]))) if np.isfinite(x).all() else -1
-            self._backend.release()
             raise NotPositiveDefinite(
                 f"the matrix is singular to working precision (scaled condition number above {condition:.1g}): "
                 f"something around unknown {row} of {K.shape[0]} can move freely",

@@ -93,12 +93,14 @@ class Substructured(FrozenKrylov):
     def _renew(self, K: Tangent, layout: Layout) -> None:
         """Factorize the stiff problem of another tangent, or that at rest where it leads nowhere."""
         try:
-            self._stiff.replace(_extract(K.symmetric(), layout.stiff, layout.stiff), indefinite=False)
+            self._factorize(K, layout)
         except ConvergenceError:
-            if K.dense is None or self._made is K.turns:
+            if K.dense is None or self._made is None:  # that at rest itself
                 raise
-            K = K.dense.at_rest()
-            self._stiff.replace(_extract(K.symmetric(), layout.stiff, layout.stiff), indefinite=False)
+            self._factorize(K.dense.at_rest(), layout)
+
+    def _factorize(self, K: Tangent, layout: Layout) -> None:
+        self._stiff.replace(_extract(K.symmetric(), layout.stiff, layout.stiff), indefinite=False)
         self._made, self._wasted = K.turns, 0.0
 
     def release(self) -> None:

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 CONTROL = Control(patience=1)
 """Load at once, and step lengths searched from the second iteration on: more increments took more iterations."""
 
-UNBONDED = replace(
-    CONTROL, first=0.5, growth=2.0, max_iterations=40, stagnation=12, max_failures=6, max_cutbacks=4, patience=1
-)
+UNBONDED = replace(CONTROL, first=0.5, growth=2.0, max_iterations=40, stagnation=12, max_failures=6, max_cutbacks=4)
 """Where a prosthesis is not bonded, points touch, part, stick and slip until an increment has sorted them out. That
 takes more iterations, and step lengths that are searched as soon as the residual grows. What sorts nothing out ends
 early. Stiff parts do not stay joined as they were at rest, which takes the strategy ``substructures`` most of its

@@ -121,6 +121,25 @@ def test_a_tangent_that_leads_nowhere_asks_for_a_smaller_increment(small):
         Substructured().find(-b, lambda: bad)
 
 
+def test_an_indefinite_tangent_is_held_back_until_its_step_goes_downhill(small, monkeypatch):
+    """Less stiffness on the diagonal, by a share that the disc does not bear."""
+    model, case, top = column()
+    problem = Structure(model, loaded=np.array([top], np.int32)).problem([Step("bend", case)])
+    x, states = problem.start()
+    K = problem.tangent(x, 0.0, states)
+    residual = np.random.default_rng(2).normal(size=len(problem.free))
+    less = csr_array((K.matrix.data.copy(), K.matrix.indices, K.matrix.indptr), shape=K.matrix.shape)
+    less.setdiag(0.9 * K.matrix.diagonal())
+    bad = replace(K, matrix=less)
+    found = Substructured()
+    assert found.find(residual, lambda: bad) @ residual < 0.0
+    sound = found.find(residual, lambda: K)
+    assert np.linalg.norm(K @ sound + residual) < 0.1 * np.linalg.norm(residual), "the next step knows nothing of it"
+    monkeypatch.setattr(coarse_space, "SHIFTS", (0.0,))
+    with pytest.raises(ConvergenceError, match="not positive definite"):
+        Substructured().find(residual, lambda: bad)
+
+
 @pytest.mark.parametrize("wrong", [False, True])
 def test_a_guess_saves_increments_and_a_wrong_one_does_no_harm(small, wrong):
     model, case, top = column()
